@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The window: a preallocated, memory-mapped file of fixed-size segments (flight-format.md). The oldest segment of a
+// track is reused. After create() nothing allocates and nothing but the mapping is touched.
+//
+// Threads: append(), begin of segments and set_info() belong to one writer thread. pin() and Pinned may be used by one
+// dump thread at the same time. Readers of other processes need no lock: every block carries a hash and is
+// written payload first, header last.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schemas/flightrec/format.h"
+#include "userspace/base/clock.h"
+#include "userspace/base/result.h"
+#include "userspace/flight/block.h"
+
+namespace flightrec::flight {
+
+struct WindowConfig {
+    std::filesystem::path path;
+    uint64_t size = 64u << 20;      // bytes of the whole file; at least FR_WINDOW_SIZE_MIN
+    double vital_share = 0.25;      // of the segments, at least two segments each track
+    uint64_t segment_size = 0;      // 0: chosen from size
+    bool replace_existing = false;  // false: an existing file is refused (Code::busy or the reader's verdict)
+};
+
+// What append() asks the owner to provide when a new segment of the vital track begins.
+// Called on the writer thread; appends the keyframe's blocks with Window::append.
+using SegmentStarted = std::function<void(uint8_t track)>;
+
+class Window {
+  public:
+    // Makes the file (mode 0600, O_EXCL unless replace_existing), takes its lock (flock(2); Code::busy when another
+    // recorder has it), allocates every block on disk (Code::no_space) and maps it. An old file is replaced by
+    // rename, never overwritten in place, and only after the new one is complete.
+    static Result<Window> create(const WindowConfig& config, std::string_view info_json);
+
+    Window(Window&&) noexcept;
+    Window& operator=(Window&&) noexcept;
+    ~Window();
+
+    void on_segment_started(SegmentStarted callback);
+
+    // Writes the block to the track's open segment; opens the next one first when it does not fit, evicting the oldest.
+    // Code::usage when it can never fit; Code::busy when every slot of the track is pinned (the block is not written).
+    Result<void> append(uint8_t track, const EncodedBlock& block);
+
+    // Replaces the information JSON (two slots in turn, the newer one counts). At most FR_INFO_SLOT_SIZE less header.
+    Result<void> set_info(std::string_view json);
+
+    // Events of each class ever stored, and evicted with reused segments.
+    [[nodiscard]] std::array<uint64_t, FR_CLASS_COUNT> stored() const;
+    [[nodiscard]] std::array<uint64_t, FR_CLASS_COUNT> evicted() const;
+    [[nodiscard]] uint64_t segment_size() const;
+    [[nodiscard]] uint64_t size() const;
+    [[nodiscard]] const std::filesystem::path& path() const;
+    [[nodiscard]] std::span<const std::byte> mapping() const;
+    // msync(MS_ASYNC) of what was written since the last call: a power loss then costs at most what came after.
+    Result<void> flush(bool wait);
+
+    // One segment as it stood at the pin: header plus committed bytes. Not reused until released.
+    struct PinnedSegment {
+        uint32_t slot = 0;
+        uint64_t used = 0;  // bytes, header included
+    };
+    // Pins every segment that holds data, oldest sequence first, and copies the information JSON of that moment.
+    // Slots of a pinned segment are released one by one with unpin() as the dump has copied them.
+    std::vector<PinnedSegment> pin();      // any thread; capacity reserved at create
+    void unpin(uint32_t slot);             // any thread
+    [[nodiscard]] std::span<const std::byte> segment_bytes(const PinnedSegment& segment) const;
+    [[nodiscard]] fr_file_header header() const;
+
+  private:
+    struct Impl;
+    explicit Window(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+// Writes a dump of what `pin()` holds: file header of kind DUMP, the information JSON, then the segments, trimmed.
+// `write` gets consecutive pieces (each valid during the call only); its error ends the dump and is returned. Unpins
+// every segment in any case. Returns the bytes written. Never allocates more than a few KiB.
+using WritePiece = std::function<Result<void>(std::span<const std::byte>)>;
+Result<uint64_t> write_dump(Window& window, std::string_view info_json, const WritePiece& write);
+// The size write_dump would write for these segments.
+uint64_t dump_size(const std::vector<Window::PinnedSegment>& segments);
+// The same for segments already pinned (so that the size could be told beforehand); unpins them.
+Result<uint64_t> write_dump(Window& window, const std::vector<Window::PinnedSegment>& segments,
+                            std::string_view info_json, const WritePiece& write);
+
+}  // namespace flightrec::flight
