@@ -86,7 +86,7 @@ enum fr_event_flag {
 struct fr_event {
     __u64 stamp;     /* in a ring: position of the record + 1, written last; 0 in files */
     __u64 time_ns;   /* when it happened; of a syscall: when it returned */
-    __u32 class_seq; /* how many events of this class this CPU had produced before it, modulo 2^32; 0 in files */
+    __u32 class_seq; /* how many events of this class this CPU had placed before it, modulo 2^32; 0 in files */
     __u16 size;      /* of the whole record, a multiple of 8 */
     __u8 cls;        /* enum fr_class */
     __u8 flags;      /* enum fr_event_flag */
@@ -548,9 +548,12 @@ struct fr_ledger {
  * data[p & (size - 1)]. Records never cross a ring page (FR_RING_PAGE bytes of that track); what is left of a page
  * is skipped: a record of class NONE where its head fits. The slack is never read: it exists for the verifier.
  *
- * Writer (on its own CPU only): takes [p, p + n) by moving `reserved` on, fills the record, writes stamp = p + 1.
- * Reader: reads `reserved`, copies what it wants, reads `reserved` again: what lies below
- * page_start(reserved) + FR_RING_PAGE - size may have been overwritten while it was copied and is given up.
+ * Writer, vital track (may be nested by interrupts): takes [p, p + n) by moving `reserved` on, fills the record,
+ * writes stamp = p + 1 last. Writer, syscall track (never nested): fills the record, writes the stamp, then moves
+ * `reserved` on. A writer of the syscall track is therefore at most two ring pages ahead of `reserved`.
+ * Reader: reads `reserved`, copies what lies below it, reads `reserved` again: what lies below
+ * reserved + ahead - size (ahead: 0 on the vital track, two pages on the syscall track) may have been overwritten
+ * while it was copied and is given up. A record without its stamp is not finished yet.
  */
 #define FR_RING_PAGE_VITAL 32768u
 #define FR_RING_PAGE_SYSCALL 4096u
@@ -559,9 +562,10 @@ struct fr_ledger {
 struct fr_ring_head {
     __u64 reserved;                  /* position of the next record */
     __u64 busy;                      /* writer's recursion guard, syscall track */
-    __u64 produced[FR_CLASS_COUNT];  /* events of each class, also those that found no place */
-    __u64 skipped[FR_CLASS_COUNT];   /* not recorded by policy or filter of the class; part of produced */
-    __u64 failed[FR_CLASS_COUNT];    /* no place could be taken (nested too deep); part of produced, counted as torn */
+    __u64 placed[FR_CLASS_COUNT];    /* events of each class that took a place in the ring; class_seq counts these */
+    __u64 skipped[FR_CLASS_COUNT];   /* not recorded by policy or by a filter of the class */
+    __u64 failed[FR_CLASS_COUNT];    /* found no place (nested too deep); the ledger counts them as torn */
+    /* produced = placed + skipped + failed */
 };
 
 #ifdef __cplusplus
