@@ -15,11 +15,12 @@
 #define FR_FILE_HEADER_SIZE 4096u
 #define FR_INFO_SLOT_SIZE 65536u
 #define FR_SEGMENT_HEADER_SIZE 512u
-#define FR_BLOCK_HEADER_SIZE 72u
+#define FR_BLOCK_HEADER_SIZE 80u
 #define FR_BLOCK_ALIGN 8u
 
 /* Limits a reader enforces before it allocates. */
-#define FR_BLOCK_RAW_MAX (16u << 20)
+#define FR_BLOCK_RAW_MAX (16u << 20)     /* of a payload after decompression */
+#define FR_BLOCK_DECODED_MAX (64u << 20) /* of the records of one block, as event.h lays them out */
 #define FR_SEGMENT_SIZE_MIN (64u << 10)
 #define FR_SEGMENT_SIZE_MAX (64u << 20)
 #define FR_WINDOW_SIZE_MIN (4u << 20)
@@ -97,12 +98,13 @@ struct fr_block_header {
     __u64 last_ns;
     __u64 first_enter_ns; /* smallest entry time of a syscall in it, else first_ns */
     __u64 offset;      /* of this header within the segment */
-    __u64 hash;        /* XXH3-64 of the header with this field 0, then the stored payload */
+    __u64 payload_hash; /* XXH3-64 of the stored payload */
+    __u64 hash;        /* XXH3-64 of the header with this field 0: a header can be trusted before its payload is read */
 };
 
 FR_ASSERT_SIZE(struct fr_file_header, 248);
 FR_ASSERT_SIZE(struct fr_info_header, 32);
 FR_ASSERT_SIZE(struct fr_segment_header, 512);
-FR_ASSERT_SIZE(struct fr_block_header, 72);
+FR_ASSERT_SIZE(struct fr_block_header, 80);
 
 #endif /* FLIGHTREC_FORMAT_H */
