@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A segmentation fault: the crash triggers a dump with signal, fault address and exit."""
+
+GUEST = r"""
+start_recorder --to "$SINK"
+segfault --address 0x1234 --depth 2 --delay 500
+echo "ended with $?" >/var/out/segfault
+wait_for 90 dumps_shipped 1 || fail "no dump was shipped: $(tail -n 5 /var/out/record.log)"
+stop_recorder
+"""
+
+
+def check(run):
+    run.expect(run.out("segfault").strip() == "ended with 139", "the workload did not die of SIGSEGV")
+    dump = run.dumps()[0]
+    run.flightrec("verify", dump)
+    crashes = run.events(dump, "--class", "crash")
+    run.expect(len(crashes) == 1, f"{len(crashes)} crash events, not 1")
+    crash = crashes[0]
+    run.expect(crash["comm"] == "segfault", f"comm is {crash['comm']}")
+    run.expect(f"segfault[{crash['pid']}]" in run.dmesg, "the kernel reported another pid")
+    address = crash["address"]
+    run.expect((int(address, 0) if isinstance(address, str) else address) == 0x1234, f"address is {address}")
+    exits = [event for event in run.events(dump, "--class", "exit") if event["pid"] == crash["pid"]]
+    run.expect(len(exits) == 1, f"{len(exits)} exits of the crashed process, not 1")
+    execs = [event for event in run.events(dump, "--class", "exec") if event["pid"] == crash["pid"]]
+    run.expect(len(execs) == 1, f"{len(execs)} execs of the crashed process, not 1")
+    report = run.flightrec("report", dump)
+    run.expect("SIGSEGV" in report and str(crash["pid"]) in report, f"the report does not tell the crash:\n{report}")

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# Shell functions for the guest scripts of the cases (busybox sh); sourced before each.
+
+# fail TEXT…: ends the case as failed.
+fail() {
+    echo "guest: $*"
+    exit 1
+}
+
+# wait_for SECONDS COMMAND…: repeats the command until it succeeds; fails after that time.
+wait_for() {
+    local limit=$1 start
+    shift
+    start=$(cut -d. -f1 /proc/uptime)
+    until "$@"; do
+        [ $(($(cut -d. -f1 /proc/uptime) - start)) -lt "$limit" ] || return 1
+        sleep 0.2
+    done
+}
+
+# start_recorder OPTIONS…: starts the recorder with a window on the state disk and waits until it records.
+# Its output goes to /var/out/record.log, its pid to $recorder.
+start_recorder() {
+    flightrec record --window /var/lib/flightrec/window.flight --window-size 16M "$@" >/var/out/record.log 2>&1 &
+    recorder=$!
+    if ! wait_for 60 grep -q recording /var/out/record.log; then
+        cat /var/out/record.log
+        fail "the recorder did not say that it is recording"
+    fi
+}
+
+# stop_recorder: SIGTERM, and it must end cleanly.
+stop_recorder() {
+    kill -TERM "$recorder"
+    wait "$recorder" || fail "the recorder ended with $?: $(tail -n 5 /var/out/record.log)"
+}
+
+# arrived NAME: whether nginx outside has a file of that name below /in/ (a shell pattern is not possible).
+arrived() { wget -q -O /dev/null "http://$OUTSIDE/in/$1"; }
+
+# dumps_shipped N: whether the recorder has said at least N times that a dump was shipped.
+dumps_shipped() { [ "$(grep -c -i shipped /var/out/record.log)" -ge "$1" ]; }
