@@ -428,6 +428,8 @@ struct fr_fd {
 
 /* A value that could not be read is FR_UNKNOWN. */
 #define FR_UNKNOWN (~0ULL)
+/* memory_max, pids_max: no limit is set ("max"). */
+#define FR_NO_LIMIT 0x7ffffffffffff000ULL
 
 struct fr_system_sample {
     struct fr_event event;
@@ -529,10 +531,20 @@ struct fr_ledger_line {
     __u64 pending;
 };
 
+/* Up to where `stored` counts in one track: every block of earlier segments, and the first `blocks` of segment
+ * `segment_sequence` (flight-format.md, "Ledger"). 0, 0: nothing was stored yet. */
+struct fr_ledger_position {
+    __u64 segment_sequence;
+    __u64 blocks;
+};
+
 struct fr_ledger {
     struct fr_event event;
     __u64 lines; /* FR_CLASS_COUNT when written */
     struct fr_ledger_line line[FR_CLASS_COUNT];
+    /* The vital track is counted to the end of the block that holds this record, its position is where that track
+     * stood before. */
+    struct fr_ledger_position position[FR_TRACK_COUNT];
 };
 
 /* ---- rings ---------------------------------------------------------------------------------------------------- */
@@ -556,7 +568,7 @@ struct fr_ledger {
  * while it was copied and is given up. A record without its stamp is not finished yet.
  */
 #define FR_RING_PAGE_VITAL 32768u
-#define FR_RING_PAGE_SYSCALL 4096u
+#define FR_RING_PAGE_SYSCALL 32768u
 #define FR_RING_HEAD_SIZE 4096u
 
 struct fr_ring_head {
@@ -596,6 +608,6 @@ FR_ASSERT_SIZE(struct fr_cgroup_sample, 136);
 FR_ASSERT_SIZE(struct fr_process_sample, 168);
 FR_ASSERT_SIZE(struct fr_kmsg, 48);
 FR_ASSERT_SIZE(struct fr_marker, 72);
-FR_ASSERT_SIZE(struct fr_ledger, 40 + 48 * FR_CLASS_COUNT);
+FR_ASSERT_SIZE(struct fr_ledger, 40 + 48 * FR_CLASS_COUNT + 16 * FR_TRACK_COUNT);
 
 #endif /* FLIGHTREC_EVENT_H */
