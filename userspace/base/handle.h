@@ -36,6 +36,8 @@ class Handle {
 };
 
 // A file descriptor. No implicit int: get() where a system call needs it.
-using Fd = Handle<int, [](int fd) { ::close(fd); }, -1>;
+// The closer has a name: a lambda here would give Fd, and every class with one, a different type per source file.
+inline void close_fd(int fd) { ::close(fd); }
+using Fd = Handle<int, &close_fd, -1>;
 
 }  // namespace flightrec
