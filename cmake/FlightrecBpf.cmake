@@ -20,6 +20,7 @@ function(flightrec_bpf_skeleton target)
     add_custom_command(OUTPUT "${object}"
       COMMAND ${FLIGHTREC_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-missing-declarations
               -D__TARGET_ARCH_${FLIGHTREC_BPF_ARCH} "-I${PROJECT_SOURCE_DIR}" "-I${PROJECT_SOURCE_DIR}/bpf/include"
+              -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
               "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=." -c "${source}" -o "${object}"
       DEPENDS "${source}" ${headers} COMMENT "BPF ${stem}" VERBATIM)
     list(APPEND objects "${object}")

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* What is recorded at all: the scope (cgroups, version 2 hierarchy), the recorder itself, classes switched off. */
+#ifndef FLIGHTREC_FILTER_H
+#define FLIGHTREC_FILTER_H
+
+#include "maps.h"
+
+static __always_inline struct task_struct* current_task(void) { return (void*)bpf_get_current_task_btf(); }
+
+static __always_inline struct fr_control* control_now(void) {
+    u32 zero = 0;
+    return bpf_map_lookup_elem(&control, &zero);
+}
+
+static __always_inline bool cgroup_in_scope(struct cgroup* cgroup) {
+    if (scope_count == 0) return true;
+    if (!cgroup) return false;
+    int level = BPF_CORE_READ(cgroup, level);
+    for (u32 i = 0; i < FR_SCOPE_MAX; i++) {
+        if (i >= scope_count) break;
+        int wanted = (int)scope_level[i];
+        if (wanted > level) continue;
+        struct cgroup* ancestor = NULL;
+        bpf_core_read(&ancestor, sizeof(ancestor), &cgroup->ancestors[wanted]);
+        if (BPF_CORE_READ(ancestor, kn, id) == scope_cgroup[i]) return true;
+    }
+    return false;
+}
+
+static __always_inline struct cgroup* task_cgroup(struct task_struct* task) {
+    return BPF_CORE_READ(task, cgroups, dfl_cgrp);
+}
+static __always_inline u64 task_cgroup_id(struct task_struct* task) {
+    return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+}
+
+static __always_inline bool task_in_scope(struct task_struct* task) {
+    return scope_count == 0 || cgroup_in_scope(task_cgroup(task));
+}
+
+/* True when events of this class about this task are to be recorded. */
+static __always_inline bool wanted(u8 cls, struct task_struct* task) {
+    struct fr_control* c = control_now();
+    if (!c || (c->classes_off & (1ull << cls))) return false;
+    if (BPF_CORE_READ(task, tgid) == (int)c->recorder_pid) return false;
+    return task_in_scope(task);
+}
+
+#endif /* FLIGHTREC_FILTER_H */

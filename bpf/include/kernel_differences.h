@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Everything in which kernels differ, with the version it concerns. Nothing else in bpf/ asks for a version. */
+#ifndef FLIGHTREC_KERNEL_DIFFERENCES_H
+#define FLIGHTREC_KERNEL_DIFFERENCES_H
+
+#include "kernel_types.h"
+
+enum fr_mm_counter { /* include/linux/mm_types_task.h, same in all kernels of interest */
+    FR_MM_FILE = 0,
+    FR_MM_ANON = 1,
+    FR_MM_SWAP = 2,
+    FR_MM_SHMEM = 3,
+};
+
+/* Until 6.1: struct mm_rss_stat { atomic_long_t count[4]; } rss_stat. From 6.2 (f1a7941243c1, "mm: convert mm's rss
+ * stats into percpu_counter"): struct percpu_counter rss_stat[4]. The kernel's OOM report reads only the central
+ * count of the per-CPU counter (get_mm_counter), and so do we: the figures are the report's own. */
+struct mm_rss_stat___until_6_1 {
+    atomic_long_t count[4];
+} FR_CORE;
+struct mm_struct___until_6_1 {
+    struct mm_rss_stat___until_6_1 rss_stat;
+} FR_CORE;
+struct percpu_counter {
+    s64 count;
+} FR_CORE;
+struct mm_struct___from_6_2 {
+    struct percpu_counter rss_stat[4];
+} FR_CORE;
+
+static __always_inline u64 mm_counter_pages(struct mm_struct* mm, enum fr_mm_counter which) {
+    s64 value = 0;
+    struct mm_struct___until_6_1* old = (void*)mm;
+    if (bpf_core_field_exists(old->rss_stat.count)) {
+        value = BPF_CORE_READ(old, rss_stat.count[which].counter);
+    } else {
+        struct mm_struct___from_6_2* now = (void*)mm;
+        value = BPF_CORE_READ(now, rss_stat[which].count);
+    }
+    return value < 0 ? 0 : (u64)value;
+}
+
+/* x86: task_struct.thread_info.status & TS_COMPAT while in a 32-bit system call (arch/x86/include/asm/thread_info.h).
+ * arm64: TIF_32BIT in thread_info.flags (bit 22). */
+static __always_inline bool in_compat_syscall(struct task_struct* task) {
+#if defined(__TARGET_ARCH_x86)
+    return task->thread_info.status & 2;
+#else
+    return task->thread_info.flags & (1ul << 22);
+#endif
+}
+
+static __always_inline void copy_syscall_args(u64 args[6], struct pt_regs* regs) {
+#if defined(__TARGET_ARCH_x86)
+    args[0] = regs->di;
+    args[1] = regs->si;
+    args[2] = regs->dx;
+    args[3] = regs->r10;
+    args[4] = regs->r8;
+    args[5] = regs->r9;
+#else
+    args[0] = regs->orig_x0;
+    args[1] = regs->regs[1];
+    args[2] = regs->regs[2];
+    args[3] = regs->regs[3];
+    args[4] = regs->regs[4];
+    args[5] = regs->regs[5];
+#endif
+}
+
+static __always_inline u32 syscall_number(struct pt_regs* regs) {
+#if defined(__TARGET_ARCH_x86)
+    return (u32)regs->orig_ax;
+#else
+    return (u32)regs->syscallno;
+#endif
+}
+
+#endif /* FLIGHTREC_KERNEL_DIFFERENCES_H */

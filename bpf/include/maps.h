@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Maps and load-time settings shared by all programs; defined once in maps.bpf.c. */
+#ifndef FLIGHTREC_MAPS_H
+#define FLIGHTREC_MAPS_H
+
+#include "kernel_types.h"
+#include "schemas/flightrec/event.h"
+#include "schemas/flightrec/kernel_interface.h"
+
+#ifdef FLIGHTREC_DEFINE_MAPS
+#define FR_SHARED
+#else
+#define FR_SHARED extern
+#endif
+
+/* Rings: see event.h. Real sizes are set before loading; these satisfy the verifier's first look only. */
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(key_size, 4);
+    __uint(value_size, 65536);
+    __uint(max_entries, 1);
+} vital_ring SEC(".maps");
+
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(key_size, 4);
+    __uint(value_size, 65536);
+    __uint(max_entries, 1);
+} syscall_ring SEC(".maps");
+
+/* Entry of the system call each thread is in: struct fr_syscall_entry, by tid modulo the number of slots. */
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(key_size, 4);
+    __uint(value_size, sizeof(struct fr_syscall_entry));
+    __uint(max_entries, FR_SYSCALL_ENTRIES);
+} syscall_entries SEC(".maps");
+
+/* What to do with each system call: struct fr_syscall_rule by number. */
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(key_size, 4);
+    __uint(value_size, sizeof(struct fr_syscall_rule));
+    __uint(max_entries, FR_SYSCALL_RULES);
+} syscall_rules SEC(".maps");
+
+/* Settings that change while recording: struct fr_control, one element. */
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(key_size, 4);
+    __uint(value_size, sizeof(struct fr_control));
+    __uint(max_entries, 1);
+} control SEC(".maps");
+
+/* Wakes the recorder for triggers; struct fr_doorbell. Losing one is harmless: the rings are polled too. */
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4096);
+} doorbell SEC(".maps");
+
+/* Records whose length is not known beforehand are put together here. One slot a CPU and program: a program never
+ * nests in itself on one CPU (bpf_prog.active in the kernel's trampoline). */
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(key_size, 4);
+    __uint(value_size, FR_SCRATCH_SIZE);
+    __uint(max_entries, FR_SCRATCH_COUNT);
+} scratch SEC(".maps");
+
+/* What oom_kill_process() was called with, by the tid of the invoker, until mark_victim follows. */
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(key_size, 4);
+    __uint(value_size, sizeof(struct fr_oom_context));
+    __uint(max_entries, 256);
+} oom_contexts SEC(".maps");
+
+/* Known to the verifier as constants. */
+FR_SHARED const volatile __u32 vital_ring_size;   /* bytes, a power of two */
+FR_SHARED const volatile __u32 syscall_ring_size;
+FR_SHARED const volatile __u32 scope_count;       /* 0: the whole machine */
+FR_SHARED const volatile __u64 scope_cgroup[FR_SCOPE_MAX];
+FR_SHARED const volatile __u32 scope_level[FR_SCOPE_MAX];
+FR_SHARED const volatile __u32 string_limit;      /* bytes of a system call's string, at most FR_STRING_MAX */
+FR_SHARED const volatile __u32 record_durations;  /* 0: nothing is attached to sys_enter but what must be */
+
+#endif /* FLIGHTREC_MAPS_H */

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Paths of files, read from the dentries and mounts themselves. */
+#ifndef FLIGHTREC_PATH_H
+#define FLIGHTREC_PATH_H
+
+#include "blob.h"
+
+#define PATH_COMPONENTS 48 /* names and mounts crossed */
+#define PATH_COMPONENT_MAX 255
+#define PATH_BYTES_MAX 2048
+
+struct path_walk {
+    void* base; /* of the scratch slot */
+    struct dentry* dentry;
+    struct vfsmount* vfs;
+    struct dentry* root_dentry;
+    struct vfsmount* root_vfs;
+    u32 begin, end; /* offsets in the slot */
+    u32 reached;    /* the root */
+};
+
+/* One step up: a name, or from a mount to where it is mounted. */
+static long path_step(u32 index, void* context) {
+    struct path_walk* w = context;
+    (void)index;
+    struct dentry* dentry = w->dentry;
+    struct vfsmount* vfs = w->vfs;
+    if (dentry == w->root_dentry && vfs == w->root_vfs) {
+        w->reached = 1;
+        return 1;
+    }
+    struct dentry* mnt_root = BPF_CORE_READ(vfs, mnt_root);
+    struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
+    if (dentry == mnt_root || dentry == parent) {
+        struct mount* mount = (void*)vfs - bpf_core_field_offset(struct mount, mnt);
+        struct mount* up = BPF_CORE_READ(mount, mnt_parent);
+        if (dentry != mnt_root || up == mount || !up) {
+            w->reached = 1;
+            return 1;
+        }
+        w->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+        w->vfs = (void*)up + bpf_core_field_offset(struct mount, mnt);
+        return 0;
+    }
+    u32 place = w->end & (FR_EVENT_MAX - 1);
+    if (place - w->begin > PATH_BYTES_MAX - 256) return 1;
+    const unsigned char* name = BPF_CORE_READ(dentry, d_name.name);
+    long n = bpf_probe_read_kernel_str(w->base + place, PATH_COMPONENT_MAX + 1, name);
+    if (n <= 0) return 1;
+    w->end = place + (u32)n;
+    w->dentry = parent;
+    return 0;
+}
+
+/* A path, components leaf first, each NUL-ended; walks up dentries and mounts until `root` or the root of the mount
+ * namespace, as d_path() in fs/d_path.c does (without its locks: a concurrent rename may show either name).
+ * bpf_loop(): 5.17. */
+static __always_inline void blob_path(struct draft* d, u8 kind, struct path* from, struct path* root) {
+    u32 at = bounded(d->used);
+    if (at + PATH_BYTES_MAX + 512 > DRAFT_LIMIT) return;
+    struct path_walk w = {
+        .base = d->base,
+        .dentry = BPF_CORE_READ(from, dentry),
+        .vfs = BPF_CORE_READ(from, mnt),
+        .root_dentry = BPF_CORE_READ(root, dentry),
+        .root_vfs = BPF_CORE_READ(root, mnt),
+        .begin = at + sizeof(struct fr_blob),
+        .end = at + sizeof(struct fr_blob),
+    };
+    bpf_loop(PATH_COMPONENTS, path_step, &w, 0);
+    u32 end = w.end & (FR_EVENT_MAX - 1);
+    if (!w.reached) { /* an empty component at the end says so */
+        *(u8*)(d->base + end) = 0;
+        end++;
+    }
+    u32 length = (end - at - sizeof(struct fr_blob)) & 4095;
+    blob_pad(d, length);
+    blob_close(d, kind, length, w.reached ? 0 : FR_BLOB_CUT);
+}
+
+#endif /* FLIGHTREC_PATH_H */

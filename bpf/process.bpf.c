@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* Process lifecycle: exec, fork, exit, and changes of a thread's name. */
+#include "blob.h"
+#include "filter.h"
+#include "kernel_differences.h"
+#include "path.h"
+#include "ring.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define ARGV_LIMIT 8192
+
+static __always_inline void read_ns_pid(struct task_struct* task, u32* pidns, u32* ns_pid) {
+    struct pid* pid = BPF_CORE_READ(task, thread_pid);
+    u32 level = BPF_CORE_READ(pid, level);
+    struct upid* upid = (void*)&pid->numbers[0] + (u64)(level & 31) * bpf_core_type_size(struct upid);
+    *ns_pid = (u32)BPF_CORE_READ(upid, nr);
+    *pidns = BPF_CORE_READ(upid, ns, ns.inum);
+}
+
+static __always_inline void fill_exec(struct fr_exec* e, struct task_struct* task, struct linux_binprm* bprm) {
+    const struct cred* cred = BPF_CORE_READ(task, cred);
+    struct inode* inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
+    e->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+    e->cgroup_id = task_cgroup_id(task);
+    e->exe_inode = BPF_CORE_READ(inode, i_ino);
+    e->exe_dev = BPF_CORE_READ(inode, i_sb, s_dev);
+    e->flags = BPF_CORE_READ(inode, i_nlink) == 0 ? FR_EXEC_DELETED : 0;
+    e->ppid = (u32)BPF_CORE_READ(task, real_parent, tgid);
+    e->uid = BPF_CORE_READ(cred, uid.val);
+    e->gid = BPF_CORE_READ(cred, gid.val);
+    e->euid = BPF_CORE_READ(cred, euid.val);
+    e->egid = BPF_CORE_READ(cred, egid.val);
+    if (e->euid != e->uid || e->egid != e->gid) e->flags |= FR_EXEC_SECURE;
+    e->argc = (u32)BPF_CORE_READ(bprm, argc);
+    e->argv_bytes = (u32)(BPF_CORE_READ(task, mm, arg_end) - BPF_CORE_READ(task, mm, arg_start));
+    if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename)) e->flags |= FR_EXEC_SCRIPT;
+    read_ns_pid(task, &e->pidns, &e->ns_pid);
+    BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
+}
+
+/* include/trace/events/sched.h: TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm), called in
+ * fs/exec.c:exec_binprm() by the task itself when the new program is in place. */
+SEC("tp_btf/sched_process_exec")
+int exec_tp(u64* ctx) {
+    struct task_struct* task = (void*)ctx[0];
+    struct linux_binprm* bprm = (void*)ctx[2];
+    if (!wanted(FR_CLASS_EXEC, task)) return 0;
+    struct fr_exec* e = scratch_slot(FR_SCRATCH_EXEC);
+    if (!e) return 0;
+    __builtin_memset(e, 0, sizeof(*e));
+    fill_exec(e, task, bprm);
+    e->old_tid = (u32)ctx[1];
+
+    struct draft d = {.base = e, .used = sizeof(*e)};
+    struct file* file = BPF_CORE_READ(task, mm, exe_file);
+    struct fs_struct* fs = BPF_CORE_READ(task, fs);
+    blob_string(&d, FR_BLOB_FILENAME, BPF_CORE_READ(bprm, filename), 1023, FROM_KERNEL);
+    if (e->flags & FR_EXEC_SCRIPT)
+        blob_string(&d, FR_BLOB_INTERP, BPF_CORE_READ(bprm, interp), 255, FROM_KERNEL);
+    blob_path(&d, FR_BLOB_EXE, &file->f_path, &fs->root);
+    blob_path(&d, FR_BLOB_CWD, &fs->pwd, &fs->root);
+    u64 arg_start = BPF_CORE_READ(task, mm, arg_start);
+    blob_bytes(&d, FR_BLOB_ARGV, (void*)arg_start, e->argv_bytes, ARGV_LIMIT, FROM_USER);
+    e->event.flags = d.flags;
+    vital_copy(&e->event, d.used, FR_CLASS_EXEC);
+    return 0;
+}
+
+/* include/trace/events/task.h: TP_PROTO(struct task_struct *task, u64 clone_flags) (unsigned long before 6.13), called
+ * in kernel/fork.c:copy_process() by the parent when the child is complete but has not run. */
+SEC("tp_btf/task_newtask")
+int fork_tp(u64* ctx) {
+    struct task_struct* child = (void*)ctx[0];
+    if (!wanted(FR_CLASS_FORK, child)) return 0;
+    VITAL_BEGIN(struct fr_fork, e, FR_CLASS_FORK);
+    e->clone_flags = ctx[1];
+    e->start_ns = child->start_boottime;
+    e->cgroup_id = task_cgroup_id(child);
+    e->child_tid = (u32)child->pid;
+    e->child_pid = (u32)child->tgid;
+    e->parent_pid = (u32)BPF_CORE_READ(child, real_parent, tgid);
+    e->uid = BPF_CORE_READ(child, cred, uid.val);
+    e->gid = BPF_CORE_READ(child, cred, gid.val);
+    read_ns_pid(child, &e->pidns, &e->ns_pid);
+    BPF_CORE_READ_STR_INTO(&e->comm, child, comm);
+    VITAL_COMMIT(e);
+    return 0;
+}
+
+struct times {
+    u64 user, system, exact;
+};
+static __always_inline void add_task_times(struct times* t, struct task_struct* task) {
+    t->user += BPF_CORE_READ(task, utime);
+    t->system += BPF_CORE_READ(task, stime);
+    t->exact += BPF_CORE_READ(task, se.sum_exec_runtime);
+}
+static __always_inline void add_task_io(struct fr_exit* e, struct task_struct* task) {
+    e->read_chars += BPF_CORE_READ(task, ioac.rchar);
+    e->write_chars += BPF_CORE_READ(task, ioac.wchar);
+    e->read_bytes += BPF_CORE_READ(task, ioac.read_bytes);
+    e->write_bytes += BPF_CORE_READ(task, ioac.write_bytes);
+    e->min_faults += BPF_CORE_READ(task, min_flt);
+    e->maj_faults += BPF_CORE_READ(task, maj_flt);
+}
+
+/* What getrusage(2) and wait4(2) tell of a whole process: the threads that are gone are summed up in signal_struct
+ * (kernel/exit.c:__exit_signal), the leader only when it is reaped. */
+static __always_inline void fill_group(struct fr_exit* e, struct times* t, struct task_struct* task) {
+    struct signal_struct* signal = BPF_CORE_READ(task, signal);
+    struct task_struct* leader = BPF_CORE_READ(task, group_leader);
+    t->user += BPF_CORE_READ(signal, utime);
+    t->system += BPF_CORE_READ(signal, stime);
+    t->exact += BPF_CORE_READ(signal, sum_sched_runtime);
+    e->min_faults += BPF_CORE_READ(signal, min_flt);
+    e->maj_faults += BPF_CORE_READ(signal, maj_flt);
+    e->read_chars += BPF_CORE_READ(signal, ioac.rchar);
+    e->write_chars += BPF_CORE_READ(signal, ioac.wchar);
+    e->read_bytes += BPF_CORE_READ(signal, ioac.read_bytes);
+    e->write_bytes += BPF_CORE_READ(signal, ioac.write_bytes);
+    if (leader != task) {
+        add_task_times(t, leader);
+        add_task_io(e, leader);
+    }
+    e->max_rss = BPF_CORE_READ(signal, maxrss) * 4096;
+    e->flags |= FR_EXIT_GROUP_DEAD | FR_EXIT_RSS_KNOWN;
+}
+
+/* kernel/sched/cputime.c:cputime_adjust(): ticks say how the exactly measured run time divides. */
+static __always_inline void divide_times(struct fr_exit* e, struct times* t) {
+    if (t->system == 0) {
+        e->utime_ns = t->exact;
+    } else if (t->user == 0) {
+        e->stime_ns = t->exact;
+    } else {
+        u64 ticks = (t->user + t->system) >> 10, system = t->system >> 10;
+        e->stime_ns = ticks ? (t->exact >> 10) * system / ticks << 10 : 0;
+        e->utime_ns = t->exact - e->stime_ns;
+    }
+}
+
+#define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h */
+
+/* include/trace/events/sched.h: sched_process_exit(struct task_struct *p[, bool group_dead from 6.16]), called in
+ * kernel/exit.c:do_exit() by the dying thread after its exit code and peak RSS were stored. */
+SEC("tp_btf/sched_process_exit")
+int exit_tp(u64* ctx) {
+    struct task_struct* task = (void*)ctx[0];
+    if (!wanted(FR_CLASS_EXIT, task)) return 0;
+    VITAL_BEGIN(struct fr_exit, e, FR_CLASS_EXIT);
+    struct times t = {};
+    e->start_ns = task->start_boottime;
+    e->cgroup_id = task_cgroup_id(task);
+    e->exit_code = (u32)task->exit_code;
+    if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT) {
+        e->flags |= FR_EXIT_GROUP_EXIT;
+        /* what wait(2) will tell: kernel/exit.c:wait_task_zombie() */
+        e->exit_code = (u32)BPF_CORE_READ(task, signal, group_exit_code);
+    }
+    add_task_times(&t, task);
+    add_task_io(e, task);
+    if (BPF_CORE_READ(task, signal, live.counter) == 0) fill_group(e, &t, task);
+    divide_times(e, &t);
+    e->ppid = (u32)BPF_CORE_READ(task, real_parent, tgid);
+    e->uid = BPF_CORE_READ(task, cred, uid.val);
+    BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
+    VITAL_COMMIT(e);
+    return 0;
+}
+
+/* include/trace/events/task.h: TP_PROTO(struct task_struct *task, const char *comm), before the change. */
+SEC("tp_btf/task_rename")
+int rename_tp(u64* ctx) {
+    struct task_struct* task = (void*)ctx[0];
+    if (!wanted(FR_CLASS_RENAME, task)) return 0;
+    VITAL_BEGIN(struct fr_rename, e, FR_CLASS_RENAME);
+    e->target_tid = (u32)task->pid;
+    e->target_pid = (u32)task->tgid;
+    BPF_CORE_READ_STR_INTO(&e->old_comm, task, comm);
+    bpf_probe_read_kernel_str(e->new_comm, sizeof(e->new_comm), (void*)ctx[1]);
+    VITAL_COMMIT(e);
+    return 0;
+}

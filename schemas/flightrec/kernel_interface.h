@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0 */
+/* What the recorder and its BPF programs tell each other beside the events: settings, rules, the doorbell. Not part of
+ * the file format; both sides always come from one build, or meet through pinned maps that carry FR_KERNEL_ABI. */
+#ifndef FLIGHTREC_KERNEL_INTERFACE_H
+#define FLIGHTREC_KERNEL_INTERFACE_H
+
+#include "event.h"
+
+#define FR_KERNEL_ABI 1u
+
+#define FR_SCOPE_MAX 8u
+#define FR_STRING_MAX 512u
+#define FR_SYSCALL_RULES 1024u
+#define FR_SYSCALL_ENTRIES 16384u /* slots by tid; a power of two */
+
+/* Scratch slots, one a program that needs one. */
+enum fr_scratch_slot {
+    FR_SCRATCH_EXEC = 0,
+    FR_SCRATCH_KMSG = 1,
+    FR_SCRATCH_CGROUP = 2,
+    FR_SCRATCH_SYSCALL = 3,
+    FR_SCRATCH_OOM = 4,
+    FR_SCRATCH_CRASH = 5,
+    FR_SCRATCH_ALLOC = 6,
+    FR_SCRATCH_ENTER = 7,
+    FR_SCRATCH_COUNT = 8,
+};
+#define FR_SCRATCH_SIZE (FR_EVENT_MAX + 4096u)
+
+/* 64 bytes: one cache line, so that threads on different CPUs never share one. */
+struct fr_syscall_entry {
+    __u64 enter_ns; /* 0: not in a system call, or its entry was not seen */
+    __u32 tid;
+    __u32 nr;
+    __u64 args[6];
+};
+
+enum fr_rule_action {
+    FR_RULE_ALL = 0,    /* record every call */
+    FR_RULE_NONE = 1,   /* record none */
+    FR_RULE_FAILED = 2, /* record those that return an error */
+};
+
+struct fr_syscall_rule {
+    __u8 action;       /* enum fr_rule_action */
+    __u8 strings;      /* bit n: argument n points to a NUL-terminated string that the kernel reads */
+    __u8 sockaddr;     /* 1 + n: argument n points to a struct sockaddr, its length is argument n + 1; 0: none */
+    __u8 data;         /* 1 + n: argument n points to data_size bytes worth keeping; 0: none */
+    __u8 data_size;    /* at most 64 */
+    __u8 at_entry;     /* also record it when it is entered: it may not return, or replaces the memory it points to */
+    __u8 kind;         /* enum fr_syscall_kind */
+    __u8 pad;
+};
+
+enum fr_syscall_kind {
+    FR_SYSCALL_PLAIN = 0,
+    FR_SYSCALL_FORKS = 1, /* fork, vfork, clone, clone3: EAGAIN and ENOMEM are fork failures */
+    FR_SYSCALL_EXECS = 2, /* execve, execveat: an error is a failed exec */
+    FR_SYSCALL_MEMORY = 3,/* mmap, mremap: argument 1 is the size; brk: none */
+};
+
+/* Which events are wanted, one bit a class: switched off classes are not produced at all. */
+struct fr_control {
+    __u32 abi;           /* FR_KERNEL_ABI */
+    __u32 recorder_pid;  /* the recorder itself is not recorded */
+    __u64 classes_off;   /* bit n: class n is off */
+    __u32 syscall_mode;  /* enum fr_syscall_mode */
+    __u32 slower_than_us;/* FR_MODE_SLOW: calls at least that slow are recorded too */
+    __u64 pad[5];
+};
+
+enum fr_syscall_mode { /* steps of the cost budget, from full to poorest */
+    FR_MODE_FULL = 0,
+    FR_MODE_SLOW = 1,   /* failed and slow calls only, the rest counted as skipped */
+    FR_MODE_FAILED = 2, /* failed calls only */
+    FR_MODE_OFF = 3,
+};
+
+struct fr_doorbell {
+    __u32 cls;
+    __u32 pid;
+};
+
+struct fr_oom_context {
+    __u64 memcg_id, limit, usage, failures; /* bytes; memcg_id 0: the machine */
+    __u64 total_pages;
+    __s64 score;
+    __u32 gfp_mask;
+    __s32 order;
+    __u32 constraint;
+    __u32 known;
+};
+
+FR_ASSERT_SIZE(struct fr_syscall_entry, 64);
+FR_ASSERT_SIZE(struct fr_syscall_rule, 8);
+FR_ASSERT_SIZE(struct fr_control, 64);
+FR_ASSERT_SIZE(struct fr_doorbell, 8);
+FR_ASSERT_SIZE(struct fr_oom_context, 64);
+
+#endif /* FLIGHTREC_KERNEL_INTERFACE_H */

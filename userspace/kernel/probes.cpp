@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/kernel/probes.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#include "flightrec.skel.h"
+#pragma GCC diagnostic pop
+#include "userspace/base/handle.h"
+#include "userspace/base/log.h"
+
+namespace flightrec::kernel {
+namespace {
+
+using Skeleton = Handle<flightrec_bpf*, [](flightrec_bpf* s) { flightrec_bpf__destroy(s); }>;
+using Link = Handle<bpf_link*, [](bpf_link* l) { bpf_link__destroy(l); }>;
+using KernelBtf = Handle<btf*, [](btf* b) { btf__free(b); }>;
+using RingBuffer = Handle<ring_buffer*, [](ring_buffer* r) { ring_buffer__free(r); }>;
+
+// What libbpf said last; kept for the message of a failed load.
+thread_local std::string libbpf_said;
+
+int keep_libbpf_message(libbpf_print_level level, const char* format, va_list arguments) {
+    if (log::enabled(log::Level::debug)) { // whole: the verifier's log is one message
+        va_list copy;
+        va_copy(copy, arguments);
+        vfprintf(stderr, format, copy);
+        va_end(copy);
+    }
+    char line[512];
+    vsnprintf(line, sizeof line, format, arguments);
+    if (level == LIBBPF_WARN && libbpf_said.size() < 16384) libbpf_said += line;
+    return 0;
+}
+
+struct Mapping {
+    std::byte* address = nullptr;
+    size_t length = 0;
+    Mapping() = default;
+    Mapping(const Mapping&) = delete;
+    Mapping& operator=(const Mapping&) = delete;
+    ~Mapping() {
+        if (address) munmap(address, length);
+    }
+    Result<void> map(const bpf_map* from, int protection) {
+        const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+        const size_t element = (bpf_map__value_size(from) + 7) & ~size_t{7};
+        const size_t bytes = (element * bpf_map__max_entries(from) + page - 1) & ~(page - 1);
+        void* at = mmap(nullptr, bytes, protection, MAP_SHARED, bpf_map__fd(from), 0);
+        if (at == MAP_FAILED) return fail_errno(errno, fmt::format("cannot map the BPF map {}", bpf_map__name(from)));
+        address = static_cast<std::byte*>(at);
+        length = bytes;
+        return {};
+    }
+};
+
+bool is_power_of_two(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
+
+uint32_t ring_value_size(uint32_t ring, uint32_t slack) { return FR_RING_HEAD_SIZE + ring + slack; }
+
+// Slack behind the ring's data that the verifier wants to see: the longest record plus the reach of a variable blob.
+constexpr uint32_t vital_slack = FR_EVENT_MAX + 4096;
+constexpr uint32_t syscall_slack = 2 * FR_SYSCALL_EVENT_MAX + 4096;
+
+// True when the first argument of the tracepoint (behind the context) is a pointer.
+bool first_argument_is_pointer(const btf* kernel, int typedef_id) {
+    const btf_type* t = btf__type_by_id(kernel, static_cast<__u32>(typedef_id));
+    t = btf__type_by_id(kernel, t->type);               // pointer
+    if (t) t = btf__type_by_id(kernel, t->type);        // function prototype
+    if (!t || !btf_is_func_proto(t) || btf_vlen(t) < 2) return false;
+    const btf_type* argument = btf__type_by_id(kernel, btf_params(t)[1].type);
+    return argument && btf_is_ptr(argument);
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+std::string errno_text(int error) {
+    char buffer[128];
+    return strerror_r(error, buffer, sizeof buffer);
+}
+
+// Loads a program that does nothing on a kernel function: whether the kernel lets trampolines be used at all.
+int try_fentry(int function_id) {
+    const bpf_insn nothing[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
+        {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+    LIBBPF_OPTS(bpf_prog_load_opts, options);
+    options.expected_attach_type = BPF_TRACE_FENTRY;
+    options.attach_btf_id = static_cast<__u32>(function_id);
+    const Fd program(bpf_prog_load(BPF_PROG_TYPE_TRACING, "flightrec_try", "GPL", nothing, 2, &options));
+    return program.valid() && program.get() >= 0 ? 0 : errno;
+}
+
+// Why this kernel cannot have the variant, as far as that can be told without trying; empty: try it.
+std::string refusal(const btf* kernel, const Variant& v) {
+    const std::string target(v.target);
+    if (v.attach == Attach::tracepoint) {
+        const int id = btf__find_by_name_kind(kernel, ("btf_trace_" + target).c_str(), BTF_KIND_TYPEDEF);
+        if (id < 0) return "this kernel has no tracepoint " + target;
+        if (v.program == "oom_kill_task_tp" && !first_argument_is_pointer(kernel, id))
+            return "mark_victim of this kernel gives a pid only";
+        if (v.program == "oom_kill_pid_tp" && first_argument_is_pointer(kernel, id))
+            return "mark_victim of this kernel gives the task";
+        return {};
+    }
+    if (v.attach == Attach::fentry) {
+        const int id = btf__find_by_name_kind(kernel, target.c_str(), BTF_KIND_FUNC);
+        if (id < 0) return "the function " + target + " is not in this kernel's BTF";
+        const int error = try_fentry(id);
+        return error ? "the kernel refuses fentry programs: " + errno_text(error) : std::string{};
+    }
+    if (access("/sys/bus/event_source/devices/kprobe/type", R_OK) != 0)
+        return "this kernel has no kprobes (CONFIG_KPROBES)";
+    return {};
+}
+
+}  // namespace
+
+struct Probes::Impl {
+    ProbeOptions options;
+    KernelBtf kernel_btf;
+    Skeleton skeleton;
+    std::vector<CapabilityReport> report;
+    std::vector<Link> links;
+    RingBuffer doorbell;
+    Mapping vital_map, syscall_map, control_map, rules_map, entries_map;
+    std::unique_ptr<RingReader> vital, syscall;
+    uint32_t cpus = 0;
+    void (*rung)(void*, const fr_doorbell&) = nullptr;
+    void* rung_context = nullptr;
+
+    Result<void> check_options() const;
+    Result<void> open();
+    void configure();
+    Result<void> load();
+    VariantReport* refused_program(std::string_view said);
+    bool nothing_left_but(const VariantReport* culprit) const;
+    std::unexpected<Error> load_failure(int error) const;
+    Result<void> reopen();
+    void set_sizes();
+    Result<void> map_all();
+    void attach_capability(CapabilityReport& capability);
+    bool attach_variant(VariantReport& v);
+    bpf_program* program(std::string_view name) const {
+        return bpf_object__find_program_by_name(skeleton.get()->obj, std::string(name).c_str());
+    }
+    static int on_doorbell(void* self, void* data, size_t size);
+};
+
+Result<void> Probes::Impl::check_options() const {
+    for (const uint32_t ring : {options.vital_ring, options.syscall_ring})
+        if (!is_power_of_two(ring) || ring < (128u << 10) || ring > (2u << 20))
+            return fail(Code::usage, fmt::format("ring size {} must be a power of two from 128 KiB to 2 MiB", ring));
+    if (options.scope.size() > FR_SCOPE_MAX)
+        return fail(Code::usage, fmt::format("at most {} scopes can be given", FR_SCOPE_MAX));
+    if (options.string_limit > FR_STRING_MAX)
+        return fail(Code::usage, fmt::format("the string limit is at most {} bytes", FR_STRING_MAX));
+    return {};
+}
+
+Result<void> Probes::Impl::open() {
+    libbpf_set_print(keep_libbpf_message);
+    libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+    libbpf_said.clear();
+    kernel_btf.reset(btf__load_vmlinux_btf());
+    if (!kernel_btf.valid())
+        return fail(Code::unsupported,
+                    "this kernel has no BTF (/sys/kernel/btf/vmlinux): a kernel with CONFIG_DEBUG_INFO_BTF=y is needed");
+    skeleton.reset(flightrec_bpf__open());
+    if (!skeleton.valid())
+        return fail_errno(errno, "cannot open the BPF programs: " + first_line(libbpf_said));
+    const int possible = libbpf_num_possible_cpus();
+    if (possible < 1) return fail_errno(-possible, "cannot tell the number of CPUs");
+    cpus = static_cast<uint32_t>(possible);
+    return {};
+}
+
+void Probes::Impl::set_sizes() {
+    flightrec_bpf& s = *skeleton.get();
+    bpf_map__set_max_entries(s.maps.vital_ring, cpus);
+    bpf_map__set_max_entries(s.maps.syscall_ring, cpus);
+    bpf_map__set_value_size(s.maps.vital_ring, ring_value_size(options.vital_ring, vital_slack));
+    bpf_map__set_value_size(s.maps.syscall_ring, ring_value_size(options.syscall_ring, syscall_slack));
+    s.rodata->vital_ring_size = options.vital_ring;
+    s.rodata->syscall_ring_size = options.syscall_ring;
+    s.rodata->string_limit = options.string_limit;
+    s.rodata->scope_count = static_cast<uint32_t>(options.scope.size());
+    for (size_t i = 0; i < options.scope.size(); ++i) {
+        s.rodata->scope_cgroup[i] = options.scope[i].id;
+        s.rodata->scope_level[i] = options.scope[i].level;
+    }
+}
+
+// Sizes, constants, and which programs the kernel is asked to load.
+void Probes::Impl::configure() {
+    set_sizes();
+    for (const CapabilitySpec& spec : capability_specs()) {
+        CapabilityReport& capability = report.emplace_back();
+        capability.spec = &spec;
+        for (const Variant& v : spec.variants) {
+            VariantReport entry{&v, false, refusal(kernel_btf.get(), v)};
+            if (!options.syscalls && spec.name == "system calls") entry.refused = "switched off";
+            if (!options.durations && v.program == "sys_enter_tp") entry.refused = "switched off";
+            bpf_program__set_autoload(program(v.program), entry.refused.empty());
+            capability.variants.push_back(std::move(entry));
+        }
+    }
+}
+
+// Loads what configure() chose. A program that this kernel refuses is noted as refused and left out of the next try.
+Result<void> Probes::Impl::load() {
+    for (;;) {
+        libbpf_said.clear();
+        const int error = -bpf_object__load_skeleton(skeleton.get()->skeleton);
+        if (error == 0) return {};
+        if (error == ENOMEM)
+            return fail(Code::no_space, "the kernel has no memory for the rings: choose smaller ones");
+        VariantReport* culprit = refused_program(libbpf_said);
+        if (!culprit || nothing_left_but(culprit)) return load_failure(error);
+        culprit->refused = "the kernel refuses to load it: " + errno_text(error);
+        log::debug("{}: {}", culprit->variant->program, culprit->refused);
+        FR_TRY(reopen());
+    }
+}
+
+// libbpf names the program whose load failed: "libbpf: prog 'NAME': BPF program load failed: …".
+VariantReport* Probes::Impl::refused_program(std::string_view said) {
+    const auto begin = said.find("prog '");
+    if (begin == std::string_view::npos) return nullptr;
+    const std::string_view name = said.substr(begin + 6, said.find('\'', begin + 6) - begin - 6);
+    for (CapabilityReport& capability : report)
+        for (VariantReport& v : capability.variants)
+            if (v.variant->program == name && v.refused.empty()) return &v;
+    return nullptr;
+}
+
+bool Probes::Impl::nothing_left_but(const VariantReport* culprit) const {
+    for (const CapabilityReport& capability : report)
+        for (const VariantReport& v : capability.variants)
+            if (&v != culprit && v.refused.empty()) return false;
+    return true;
+}
+
+std::unexpected<Error> Probes::Impl::load_failure(int error) const {
+    if (error == EPERM || error == EACCES)
+        return fail(Code::permission,
+                    "the kernel refuses to load BPF programs (is CAP_BPF or CAP_PERFMON missing, or lockdown on?): " +
+                        first_line(libbpf_said));
+    return fail_errno(error, "the kernel refuses the BPF programs: " + first_line(libbpf_said));
+}
+
+// A skeleton that failed to load cannot be loaded again: opens a new one with the same choices.
+Result<void> Probes::Impl::reopen() {
+    skeleton.reset(flightrec_bpf__open());
+    if (!skeleton.valid()) return fail_errno(errno, "cannot open the BPF programs");
+    set_sizes();
+    for (const CapabilityReport& capability : report)
+        for (const VariantReport& v : capability.variants)
+            bpf_program__set_autoload(program(v.variant->program), v.refused.empty());
+    return {};
+}
+
+Result<void> Probes::Impl::map_all() {
+    flightrec_bpf& s = *skeleton.get();
+    FR_TRY(vital_map.map(s.maps.vital_ring, PROT_READ));
+    FR_TRY(syscall_map.map(s.maps.syscall_ring, PROT_READ));
+    FR_TRY(control_map.map(s.maps.control, PROT_READ | PROT_WRITE));
+    FR_TRY(rules_map.map(s.maps.syscall_rules, PROT_READ | PROT_WRITE));
+    FR_TRY(entries_map.map(s.maps.syscall_entries, PROT_READ));
+    vital = std::make_unique<RingReader>(vital_map.address, cpus, options.vital_ring,
+                                         (bpf_map__value_size(s.maps.vital_ring) + 7) & ~7u, FR_RING_PAGE_VITAL, 0);
+    syscall = std::make_unique<RingReader>(syscall_map.address, cpus, options.syscall_ring,
+                                           (bpf_map__value_size(s.maps.syscall_ring) + 7) & ~7u, FR_RING_PAGE_SYSCALL,
+                                           2 * FR_RING_PAGE_SYSCALL);
+    doorbell.reset(ring_buffer__new(bpf_map__fd(s.maps.doorbell), on_doorbell, this, nullptr));
+    if (!doorbell.valid()) return fail_errno(errno, "cannot open the doorbell");
+    auto& control = *reinterpret_cast<fr_control*>(control_map.address);
+    control.abi = FR_KERNEL_ABI;
+    control.recorder_pid = static_cast<uint32_t>(getpid());
+    control.classes_off = options.classes_off;
+    auto* rules = reinterpret_cast<fr_syscall_rule*>(rules_map.address);
+    std::copy_n(options.rules.begin(), std::min<size_t>(options.rules.size(), FR_SYSCALL_RULES), rules);
+    return {};
+}
+
+bool Probes::Impl::attach_variant(VariantReport& v) {
+    libbpf_said.clear();
+    errno = 0;
+    Link link(bpf_program__attach(program(v.variant->program)));
+    if (!link.valid()) {
+        v.refused = "the kernel refuses to attach it: " + errno_text(errno);
+        return false;
+    }
+    links.push_back(std::move(link));
+    v.taken = true;
+    return true;
+}
+
+void Probes::Impl::attach_capability(CapabilityReport& capability) {
+    for (VariantReport& v : capability.variants) {
+        if (!v.refused.empty()) continue;
+        if (attach_variant(v) && !capability.spec->all) return;
+    }
+}
+
+int Probes::Impl::on_doorbell(void* self, void* data, size_t size) {
+    const auto& impl = *static_cast<Impl*>(self);
+    if (size >= sizeof(fr_doorbell) && impl.rung) impl.rung(impl.rung_context, *static_cast<fr_doorbell*>(data));
+    return 0;
+}
+
+Result<Probes> Probes::load(const ProbeOptions& options) {
+    auto impl = std::make_unique<Impl>();
+    impl->options = options;
+    FR_TRY(impl->check_options());
+    if (geteuid() != 0)
+        return fail(Code::permission, "recording needs root: run it as root (CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE)");
+    FR_TRY(impl->open());
+    impl->configure();
+    FR_TRY(impl->load());
+    FR_TRY(impl->map_all());
+    if (options.attach) {
+        for (CapabilityReport& capability : impl->report) impl->attach_capability(capability);
+        if (impl->links.empty())
+            return fail(Code::unsupported, "this kernel lets nothing be recorded: run 'flightrec doctor' for the reasons");
+    }
+    return Probes(std::move(impl));
+}
+
+Probes::Probes(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Probes::Probes(Probes&&) noexcept = default;
+Probes& Probes::operator=(Probes&&) noexcept = default;
+Probes::~Probes() = default;
+
+const std::vector<CapabilityReport>& Probes::report() const { return impl_->report; }
+RingReader& Probes::vital() { return *impl_->vital; }
+RingReader& Probes::syscalls() { return *impl_->syscall; }
+int Probes::doorbell_fd() const { return ring_buffer__epoll_fd(impl_->doorbell.get()); }
+
+void Probes::drain_doorbell(void (*rung)(void*, const fr_doorbell&), void* context) {
+    impl_->rung = rung;
+    impl_->rung_context = context;
+    ring_buffer__consume(impl_->doorbell.get());
+}
+
+fr_control& Probes::control() { return *reinterpret_cast<fr_control*>(impl_->control_map.address); }
+std::span<fr_syscall_rule> Probes::rules() {
+    return {reinterpret_cast<fr_syscall_rule*>(impl_->rules_map.address), FR_SYSCALL_RULES};
+}
+std::span<const fr_syscall_entry> Probes::entries() const {
+    return {reinterpret_cast<const fr_syscall_entry*>(impl_->entries_map.address), FR_SYSCALL_ENTRIES};
+}
+uint64_t Probes::memory() const {
+    return impl_->vital_map.length + impl_->syscall_map.length + impl_->entries_map.length + impl_->rules_map.length +
+           impl_->control_map.length + uint64_t{FR_SCRATCH_COUNT} * FR_SCRATCH_SIZE * impl_->cpus;
+}
+uint32_t Probes::cpus() const { return impl_->cpus; }
+void Probes::detach() { impl_->links.clear(); }
+
+}  // namespace flightrec::kernel

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The BPF programs: loading, choosing variants, attaching; access to the rings and settings. The only folder that
+// includes libbpf.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "schemas/flightrec/event.h"
+#include "schemas/flightrec/kernel_interface.h"
+#include "userspace/base/result.h"
+#include "userspace/kernel/capabilities.h"
+#include "userspace/kernel/ring_reader.h"
+
+namespace flightrec::kernel {
+
+// A cgroup of the version 2 hierarchy whose processes, and those of its descendants, are recorded.
+struct ScopeCgroup {
+    uint64_t id = 0;     // inode number of its directory
+    uint32_t level = 0;  // 0: the root
+};
+
+struct ProbeOptions {
+    uint32_t vital_ring = 512u << 10;     // bytes per CPU, a power of two, 128 KiB … 2 MiB
+    uint32_t syscall_ring = 1024u << 10;  // the same
+    std::vector<ScopeCgroup> scope;       // at most FR_SCOPE_MAX; empty: the whole machine
+    uint32_t string_limit = 256;          // bytes, at most FR_STRING_MAX
+    uint64_t classes_off = 0;             // bit n: class n is not produced
+    bool syscalls = true;                 // false: nothing is attached to system calls at all
+    bool durations = true;                // false: sys_enter is left alone; entry times are unknown
+    std::vector<fr_syscall_rule> rules;   // by number; missing ones: recorded without strings
+    bool attach = true;                   // false: load only (doctor's dry run uses an empty scope instead)
+};
+
+// Loaded and attached programs. Detaches and unloads when destroyed. One thread, but doorbell_fd() may be polled by it.
+class Probes {
+  public:
+    // Errors: permission (not root or a capability missing), unsupported (no BTF, no BPF; says what is missing),
+    // no_space. A capability that no variant of works for is no error, but its report says why; when nothing at all
+    // could be attached, that is Code::unsupported.
+    static Result<Probes> load(const ProbeOptions& options);
+    Probes(Probes&&) noexcept;
+    Probes& operator=(Probes&&) noexcept;
+    ~Probes();
+
+    [[nodiscard]] const std::vector<CapabilityReport>& report() const;
+    [[nodiscard]] RingReader& vital();
+    [[nodiscard]] RingReader& syscalls();
+    [[nodiscard]] int doorbell_fd() const;  // readable when a trigger's event was recorded
+    // Empties the doorbell; calls nothing when it was not rung.
+    void drain_doorbell(void (*rung)(void*, const fr_doorbell&), void* context);
+    [[nodiscard]] fr_control& control();                              // shared with the programs: plain stores
+    [[nodiscard]] std::span<fr_syscall_rule> rules();
+    [[nodiscard]] std::span<const fr_syscall_entry> entries() const;  // calls that have not returned
+    [[nodiscard]] uint64_t memory() const;                            // bytes of kernel memory in maps
+    [[nodiscard]] uint32_t cpus() const;
+    // Stops producing; the rings stay readable.
+    void detach();
+
+  private:
+    struct Impl;
+    explicit Probes(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flightrec::kernel

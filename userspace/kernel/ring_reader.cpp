@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/kernel/ring_reader.h"
+
+#include <algorithm>
+
+namespace flightrec::kernel {
+namespace {
+constexpr size_t copy_bytes = 256 * 1024;
+// A writer runs with preemption off: a record that is unfinished for so long never will be.
+constexpr uint64_t stall_limit_ns = 1'000'000'000;
+}  // namespace
+
+RingReader::RingReader(const std::byte* memory, uint32_t cpus, uint32_t ring_size, uint64_t stride, uint32_t page,
+                       uint32_t ahead)
+    : memory_(memory),
+      size_(ring_size),
+      page_(page),
+      ahead_(ahead),
+      stride_(stride),
+      cursors_(cpus),
+      buffer_(std::max<size_t>(copy_bytes, page)) {}
+
+// The lowest page start from which nothing can have been overwritten while `reserved` was the writer's position.
+uint64_t RingReader::oldest_safe(uint32_t, uint64_t reserved) const {
+    if (reserved + ahead_ <= size_) return 0;
+    const uint64_t lowest = reserved + ahead_ - size_;
+    return (lowest + page_ - 1) & ~uint64_t{page_ - 1};
+}
+
+RingReader::Chunk RingReader::next_chunk(uint32_t cpu) {
+    RingCursor& cursor = cursors_[cpu];
+    const fr_ring_head& ring = head(cpu);
+    for (;;) {
+        const uint64_t reserved = load(ring.reserved);
+        const uint64_t safe = oldest_safe(cpu, reserved);
+        if (cursor.position < safe) {
+            cursor.position = std::min(safe, reserved);
+            ++cursor.overruns;
+        }
+        if (cursor.position >= reserved) return {};
+        const uint64_t offset = cursor.position & (size_ - 1);
+        uint64_t length = std::min<uint64_t>(reserved - cursor.position, size_ - offset);
+        if (length > buffer_.size()) // end at a page, so that no record is cut
+            length = ((cursor.position + buffer_.size()) & ~uint64_t{page_ - 1}) - cursor.position;
+        std::memcpy(buffer_.data(), memory_ + cpu * stride_ + FR_RING_HEAD_SIZE + offset, length);
+        // The copy must be complete before `reserved` is read again.
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if (oldest_safe(cpu, load(ring.reserved)) <= cursor.position)
+            return {{buffer_.data(), length}, cursor.position};
+    }
+}
+
+// An unfinished record: false while it may yet be finished; then gives up the rest of its page.
+bool RingReader::give_up_stalled(RingCursor& cursor) {
+    const uint64_t now = boot_ns();
+    if (cursor.stalled_at != cursor.position || cursor.stalled_since_ns == 0) {
+        cursor.stalled_at = cursor.position;
+        cursor.stalled_since_ns = now;
+        return false;
+    }
+    if (now - cursor.stalled_since_ns < stall_limit_ns) return false;
+    ++cursor.torn;
+    cursor.stalled_since_ns = 0;
+    cursor.position = (cursor.position | (page_ - 1)) + 1;
+    return true;
+}
+
+uint64_t RingReader::backlog(uint32_t cpu) const {
+    const uint64_t reserved = load(head(cpu).reserved);
+    return reserved > cursors_[cpu].position ? reserved - cursors_[cpu].position : 0;
+}
+
+uint64_t RingReader::overwritten(uint32_t cpu) const {
+    uint64_t sum = 0;
+    const RingCursor& cursor = cursors_[cpu];
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) sum += cursor.next_seq[c] - std::min(cursor.next_seq[c], cursor.drained[c]);
+    return sum;
+}
+
+RingTotals RingReader::totals() const {
+    RingTotals t;
+    for (uint32_t cpu = 0; cpu < cursors_.size(); ++cpu) {
+        const RingCursor& cursor = cursors_[cpu];
+        const fr_ring_head& ring = head(cpu);
+        const uint64_t reserved = load(ring.reserved);
+        std::array<uint64_t, FR_CLASS_COUNT> placed{};
+        for (size_t c = 0; c < FR_CLASS_COUNT; ++c) placed[c] = load(ring.placed[c]);
+        // Nothing was written between: what was placed and not drained is gone, not pending.
+        const bool quiet = cursor.position == reserved && load(ring.reserved) == reserved;
+        for (size_t c = 0; c < FR_CLASS_COUNT; ++c) {
+            const uint64_t skipped = load(ring.skipped[c]), failed = load(ring.failed[c]);
+            const uint64_t known = quiet ? placed[c] : std::min(cursor.next_seq[c], placed[c]);
+            t.produced[c] += placed[c] + skipped + failed;
+            t.drained[c] += cursor.drained[c];
+            t.overwritten[c] += known - std::min(known, cursor.drained[c]);
+            t.pending[c] += placed[c] - std::max(known, std::min(cursor.drained[c], placed[c]));
+            t.skipped[c] += skipped;
+            t.torn[c] += failed;
+        }
+    }
+    return t;
+}
+
+}  // namespace flightrec::kernel
