@@ -70,68 +70,156 @@ static __always_inline void syscall_fit(struct syscall_place* place, u32 size) {
 
 /* ---- blobs of a syscall record: written straight into the ring, which has slack behind its end --------------- */
 
-static __always_inline u32 add_string(void* record, u32 used, u8 kind, u64 address) {
-    u32 at = used & (FR_SYSCALL_EVENT_MAX - 1) & ~7u;
-    u32 limit = string_limit;
-    struct fr_blob* blob = record + at;
-    void* to = record + at + sizeof(*blob);
-    long n = bpf_probe_read_user_str(to, limit + 1, (void*)address);
-    blob->kind = kind;
-    if (n <= 0) {
-        blob->len = 0;
-        blob->flags = FR_BLOB_FAULT;
-        *(u32*)to = 0;
-        return at + 8;
-    }
-    u32 length = ((u32)n - 1) & (2 * FR_STRING_MAX - 1);
-    blob->len = (u16)length;
-    blob->flags = length >= limit ? FR_BLOB_CUT : 0;
-    *(u64*)(to + length) = 0;
-    return at + ((sizeof(*blob) + length + 7) & ~7u);
-}
-
-static __always_inline u32 add_bytes(void* record, u32 used, u8 kind, u64 address, u32 length) {
-    u32 at = used & (FR_SYSCALL_EVENT_MAX - 1) & ~7u;
-    struct fr_blob* blob = record + at;
-    void* to = record + at + sizeof(*blob);
-    blob->kind = kind;
-    length &= 127;
-    if (!address || length == 0 || bpf_probe_read_user(to, length, (void*)address)) {
-        blob->len = 0;
-        blob->flags = FR_BLOB_FAULT;
-        *(u32*)to = 0;
-        return at + 8;
-    }
-    blob->len = (u16)length;
-    blob->flags = 0;
-    *(u64*)(to + length) = 0;
-    return at + ((sizeof(*blob) + length + 7) & ~7u);
-}
-
 /* Argument number `which`; the mask is for the verifier, which must not be optimised away: hence the barrier. */
 static __always_inline u64 argument(struct fr_syscall* record, u32 which) {
     asm volatile("" : "+r"(which));
     return *(u64*)((void*)record->args + (which & 7) * 8);
 }
 
-/* Strings (at most three of them), a socket address, a small structure. */
+/* Closes the blob at `at` whose `length` bytes (FAULT: none) stand behind its head; returns where the next begins. */
+static __always_inline u32 close_blob(void* record, u32 at, u8 kind, u32 length, u8 flags) {
+    struct fr_blob* blob = record + at;
+    blob->kind = kind;
+    blob->len = (u16)length;
+    blob->flags = flags;
+    *(u64*)(record + at + sizeof(*blob) + length) = 0; /* padding */
+    return at + ((sizeof(*blob) + length + 7) & ~7u);
+}
+
+static __always_inline u32 add_string(void* record, u32 used, u8 kind, u64 address) {
+    u32 at = used & (FR_SYSCALL_EVENT_MAX - 1) & ~7u;
+    u32 limit = string_limit;
+    long n = bpf_probe_read_user_str(record + at + sizeof(struct fr_blob), limit + 1, (void*)address);
+    if (n <= 0) return close_blob(record, at, kind, 0, FR_BLOB_FAULT);
+    u32 length = ((u32)n - 1) & (2 * FR_STRING_MAX - 1);
+    return close_blob(record, at, kind, length, length >= limit ? FR_BLOB_CUT : 0);
+}
+
+static __always_inline u32 add_bytes(void* record, u32 used, u8 kind, u64 address, u64 length, u32 limit) {
+    u32 at = used & (FR_SYSCALL_EVENT_MAX - 1) & ~7u;
+    u8 flags = 0;
+    if (length > limit) {
+        length = limit;
+        flags = FR_BLOB_CUT;
+    }
+    u32 n = (u32)length & (2 * FR_STRING_MAX - 1);
+    if (!address || bpf_probe_read_user(record + at + sizeof(struct fr_blob), n, (void*)address))
+        return close_blob(record, at, kind, 0, FR_BLOB_FAULT);
+    return close_blob(record, at, kind, n, flags);
+}
+
+#define ARGV_STRINGS 64
+#define ARGV_BYTES 1200
+
+struct argv_walk {
+    void* record;
+    u64 array;   /* address of the next pointer */
+    u32 begin, end; /* offsets in the record */
+    u32 complete;
+};
+
+static long argv_step(u32 index, void* context) {
+    struct argv_walk* w = context;
+    u64 string = 0;
+    (void)index;
+    if (bpf_probe_read_user(&string, sizeof(string), (void*)w->array)) return 1;
+    if (!string) {
+        w->complete = 1;
+        return 1;
+    }
+    w->array += sizeof(string);
+    u32 at = w->end & (FR_SYSCALL_EVENT_MAX - 1);
+    if (at - w->begin > ARGV_BYTES - FR_STRING_MAX) return 1;
+    long n = bpf_probe_read_user_str(w->record + at, FR_STRING_MAX, (void*)string);
+    if (n <= 0) return 1;
+    w->end = at + (u32)n;
+    return 0;
+}
+
+static __always_inline u32 add_argv(void* record, u32 used, u8 kind, u64 array) {
+    u32 at = used & (FR_SYSCALL_EVENT_MAX - 1) & ~7u;
+    struct argv_walk w = {.record = record, .array = array, .begin = at + sizeof(struct fr_blob)};
+    w.end = w.begin;
+    bpf_loop(ARGV_STRINGS, argv_step, &w, 0);
+    u32 length = (w.end - w.begin) & (FR_SYSCALL_EVENT_MAX - 1);
+    return close_blob(record, at, kind, length, w.complete ? 0 : FR_BLOB_CUT);
+}
+
+static __always_inline bool condition_holds(struct fr_syscall* record, struct fr_syscall_rule* rule) {
+    u64 value = argument(record, rule->condition_arg) & rule->condition_mask;
+    return value < 64 && (rule->condition_values >> value & 1);
+}
+
+static __always_inline u32 add_capture(struct fr_syscall* record, struct fr_capture* c, u32 used) {
+    u64 address = argument(record, c->arg), length = 0;
+    u32 limit = c->max;
+    u8 kind = c->arg;
+    if (!address) return used;
+    switch (c->type) {
+        case FR_CAPTURE_STRING:
+            return add_string(record, used, kind + FR_BLOB_ARG0, address);
+        case FR_CAPTURE_STRING_COUNTED:
+            kind += FR_BLOB_ARG0;
+            length = argument(record, c->length_arg);
+            limit = string_limit;
+            break;
+        case FR_CAPTURE_STRING_RESULT:
+            kind += FR_BLOB_ARG0;
+            length = (u64)record->result;
+            limit = string_limit;
+            break;
+        case FR_CAPTURE_DATA:
+            kind += FR_BLOB_DATA0;
+            length = limit = c->size;
+            break;
+        case FR_CAPTURE_DATA_COUNTED:
+            kind += FR_BLOB_DATA0;
+            length = (argument(record, c->length_arg) & 0xffffffff) * c->size;
+            break;
+        case FR_CAPTURE_SOCKADDR:
+            kind += FR_BLOB_SOCKADDR0;
+            length = argument(record, c->length_arg) & 0xffffffff;
+            break;
+        case FR_CAPTURE_SOCKADDR_BY_PTR: {
+            u32 n = 0;
+            bpf_probe_read_user(&n, sizeof(n), (void*)argument(record, c->length_arg));
+            kind += FR_BLOB_SOCKADDR0;
+            length = n;
+            break;
+        }
+        default:
+            return used;
+    }
+    return add_bytes(record, used, kind, address, length, limit);
+}
+
+/* What the rule wants of the memory that arguments point to. */
 static __always_inline u32 add_blobs(struct fr_syscall* record, struct fr_syscall_rule* rule) {
     u32 used = sizeof(*record);
-    u32 strings = rule->strings, count = 0;
-    for (int i = 0; i < 6; i++) {
-        if (!(strings & (1u << i)) || !record->args[i]) continue;
-        if (count++ >= 3) break;
-        used = add_string(record, used, (u8)(FR_BLOB_ARG0 + i), record->args[i]);
+    bool failed = record->result < 0 && record->result >= -4095;
+    for (u32 i = 0; i < FR_CAPTURES_MAX; i++) {
+        if (i >= rule->captures) break;
+        struct fr_capture* c = &rule->capture[i];
+        if (c->flags & FR_CAPTURE_AT_ENTRY) continue;
+        if ((c->flags & FR_CAPTURE_ON_SUCCESS) && failed) continue;
+        if ((c->flags & FR_CAPTURE_CONDITIONAL) && !condition_holds(record, rule)) continue;
+        if (used > FR_SYSCALL_EVENT_MAX - FR_STRING_MAX - 24) break;
+        used = add_capture(record, c, used);
     }
-    u32 which = rule->sockaddr;
-    if (which) {
-        u64 length = argument(record, which);
-        if (length > 110) length = 110; /* sizeof(struct sockaddr_un) */
-        used = add_bytes(record, used, (u8)(FR_BLOB_SOCKADDR0 + which - 1), argument(record, which - 1), (u32)length);
+    return used;
+}
+
+/* The same of a call that is being entered: strings and argv that will be gone when it returns. */
+static __always_inline u32 add_entry_blobs(struct fr_syscall* record, struct fr_syscall_rule* rule) {
+    u32 used = sizeof(*record);
+    for (u32 i = 0; i < 3; i++) {
+        if (i >= rule->captures) break;
+        struct fr_capture* c = &rule->capture[i];
+        u64 address = argument(record, c->arg);
+        if (!address) continue;
+        if (c->type == FR_CAPTURE_STRING) used = add_string(record, used, c->arg + FR_BLOB_ARG0, address);
+        if (c->type == FR_CAPTURE_ARGV && used < 600) used = add_argv(record, used, c->arg + FR_BLOB_ARG0, address);
     }
-    which = rule->data;
-    if (which)
-        used = add_bytes(record, used, (u8)(FR_BLOB_DATA0 + which - 1), argument(record, which - 1), rule->data_size);
     return used;
 }
 
@@ -157,7 +245,7 @@ static __noinline int record_entry(struct fr_syscall_entry* entry, struct fr_sys
     r->result = 0;
     r->nr = entry->nr;
     __builtin_memcpy(r->args, entry->args, sizeof(r->args));
-    u32 size = rule->strings ? add_blobs(r, rule) : sizeof(*r);
+    u32 size = rule->captures ? add_entry_blobs(r, rule) : sizeof(*r);
     syscall_commit(&place, FR_CLASS_SYSCALL_ENTER, size);
     return 0;
 }
@@ -307,7 +395,7 @@ int sys_exit_tp(u64* ctx) {
         return 0;
     }
     if (!syscall_take(&place, FR_CLASS_SYSCALL)) return 0;
-    bool blobs = *(u64*)rule & 0xffffff00 && !(flags & FR_EVENT_COMPAT); /* strings, sockaddr, data */
+    bool blobs = rule->captures && !(flags & FR_EVENT_COMPAT);
     syscall_fit(&place, blobs ? FR_SYSCALL_EVENT_MAX : sizeof(struct fr_syscall));
     struct fr_syscall* r = place.record;
     fill_record(r, FR_CLASS_SYSCALL, flags, now, pid_tgid);

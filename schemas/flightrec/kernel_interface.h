@@ -41,15 +41,46 @@ enum fr_rule_action {
     FR_RULE_FAILED = 2, /* record those that return an error */
 };
 
-struct fr_syscall_rule {
-    __u8 action;       /* enum fr_rule_action */
-    __u8 strings;      /* bit n: argument n points to a NUL-terminated string that the kernel reads */
-    __u8 sockaddr;     /* 1 + n: argument n points to a struct sockaddr, its length is argument n + 1; 0: none */
-    __u8 data;         /* 1 + n: argument n points to data_size bytes worth keeping; 0: none */
-    __u8 data_size;    /* at most 64 */
-    __u8 at_entry;     /* also record it when it is entered: it may not return, or replaces the memory it points to */
-    __u8 kind;         /* enum fr_syscall_kind */
-    __u8 pad;
+enum fr_capture_type {
+    FR_CAPTURE_NONE = 0,
+    FR_CAPTURE_STRING = 1,          /* NUL-terminated, to ARGn */
+    FR_CAPTURE_STRING_COUNTED = 2,  /* length in argument length_arg, to ARGn */
+    FR_CAPTURE_STRING_RESULT = 3,   /* length is the result, to ARGn */
+    FR_CAPTURE_ARGV = 4,            /* NULL-ended array of strings, each with its NUL, to ARGn; at entry only */
+    FR_CAPTURE_DATA = 5,            /* size bytes, to DATAn */
+    FR_CAPTURE_DATA_COUNTED = 6,    /* size times argument length_arg, at most max, to DATAn */
+    FR_CAPTURE_SOCKADDR = 7,        /* length in argument length_arg, at most max, to SOCKADDRn */
+    FR_CAPTURE_SOCKADDR_BY_PTR = 8, /* length in the __u32 at argument length_arg, at most max, to SOCKADDRn */
+};
+
+enum fr_capture_flag {
+    FR_CAPTURE_ON_SUCCESS = 1 << 0,  /* only when the call did not fail */
+    FR_CAPTURE_AT_ENTRY = 1 << 1,    /* in the SYSCALL_ENTER record only */
+    FR_CAPTURE_CONDITIONAL = 1 << 2, /* only when the rule's condition holds */
+};
+
+struct fr_capture {
+    __u8 type; /* enum fr_capture_type */
+    __u8 arg;
+    __u8 length_arg;
+    __u8 size;
+    __u8 max;
+    __u8 flags; /* enum fr_capture_flag */
+    __u8 pad[2];
+};
+
+#define FR_CAPTURES_MAX 5
+
+struct fr_syscall_rule { /* one cache line */
+    __u8 action;        /* enum fr_rule_action */
+    __u8 kind;          /* enum fr_syscall_kind */
+    __u8 at_entry;      /* also record it when it is entered: it may not return, or replaces the memory it points to */
+    __u8 captures;      /* how many of capture[] count */
+    __u8 condition_arg; /* bit (args[condition_arg] & condition_mask) of condition_values must be set */
+    __u8 pad[3];
+    __u64 condition_mask;
+    __u64 condition_values;
+    struct fr_capture capture[FR_CAPTURES_MAX];
 };
 
 enum fr_syscall_kind {
@@ -92,7 +123,8 @@ struct fr_oom_context {
 };
 
 FR_ASSERT_SIZE(struct fr_syscall_entry, 64);
-FR_ASSERT_SIZE(struct fr_syscall_rule, 8);
+FR_ASSERT_SIZE(struct fr_capture, 8);
+FR_ASSERT_SIZE(struct fr_syscall_rule, 64);
 FR_ASSERT_SIZE(struct fr_control, 64);
 FR_ASSERT_SIZE(struct fr_doorbell, 8);
 FR_ASSERT_SIZE(struct fr_oom_context, 64);
