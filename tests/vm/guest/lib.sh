@@ -35,8 +35,10 @@ stop_recorder() {
     wait "$recorder" || fail "the recorder ended with $?: $(tail -n 5 /var/out/record.log)"
 }
 
-# arrived NAME: whether nginx outside has a file of that name below /in/ (a shell pattern is not possible).
-arrived() { wget -q -O /dev/null "http://$OUTSIDE/in/$1"; }
+# dumps_arrived N: whether at least N dumps have arrived at nginx outside, whatever the recorder says.
+dumps_arrived() { [ "$(wget -q -O - "$SINK" | grep -c '\.flight"')" -ge "$1" ]; }
 
-# dumps_shipped N: whether the recorder has said at least N times that a dump was shipped.
-dumps_shipped() { [ "$(grep -c -i shipped /var/out/record.log)" -ge "$1" ]; }
+# await_dumps N: waits until N dumps have arrived outside; else the case has failed.
+await_dumps() {
+    wait_for 90 dumps_arrived "$1" || fail "fewer than $1 dumps arrived: $(tail -n 5 /var/out/record.log)"
+}

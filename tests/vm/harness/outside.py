@@ -34,6 +34,7 @@ http {{
         location /in/ {{
             dav_methods PUT DELETE;
             create_full_put_path on;
+            autoindex on;
             dav_access user:rw group:r all:r;
         }}
         location /refuse/ {{ return 500; }}
