@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/record/pipeline.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "userspace/base/clock.h"
+#include "userspace/base/log.h"
+#include "userspace/flight/block.h"
+#include "userspace/flight/event_builder.h"
+#include "userspace/flight/process_table.h"
+#include "userspace/kernel/rules.h"
+
+namespace flightrec::record {
+namespace {
+
+constexpr size_t drain_bytes = 1u << 20;  // of one ring before the next CPU has its turn
+constexpr uint16_t no_cpu = 0xffff;       // events that user space made
+
+// The largest encoder whose finished block always fits into a segment.
+template <class Encoder, class Make>
+Result<Encoder> make_fitting(size_t largest, size_t smallest, size_t max_payload, Make&& make) {
+    for (size_t size = largest; size >= smallest; size /= 2) {
+        FR_ASSIGN(Encoder encoder, make(size));
+        if (encoder.payload_bound() <= max_payload) return encoder;
+    }
+    return fail(Code::usage, "the window is too small: its segments cannot hold a block");
+}
+
+}  // namespace
+
+struct Pipeline::Impl {
+    PipelineConfig config;
+    PipelineParts parts;
+    flight::EventBlockEncoder vital, keyframe;
+    flight::SyscallBlockEncoder syscalls;
+    flight::ProcessTable processes;
+    flight::CgroupTable cgroups;
+    flight::EventBuilder builder, ledger_builder;  // two: a ledger may be due while a record waits in the other
+    size_t vital_capacity = 0;
+    // A block that could not be written because a dump holds the slot; its track waits.
+    std::array<std::optional<flight::EncodedBlock>, FR_TRACK_COUNT> waiting;
+    std::array<uint64_t, FR_TRACK_COUNT> first_ns{};         // boot time of the oldest event in each encoder, 0: none
+    std::array<uint64_t, FR_CLASS_COUNT> made{};             // produced by user space
+    std::array<uint64_t, FR_CLASS_COUNT> announced{};        // kernel log lines told by the probe, not stored themselves
+    std::array<uint64_t, FR_CLASS_COUNT> lost{};             // could not be stored: torn
+    std::vector<uint64_t> overwritten_seen[FR_TRACK_COUNT];  // by CPU, to notice a gap
+    std::vector<uint64_t> drained_ns[FR_TRACK_COUNT];        // by CPU, when it was last read
+    Counts counts;
+    const std::array<uint8_t, FR_SYSCALL_RULES>& nargs = kernel::argument_counts();
+
+    bool write(uint8_t track, const flight::EncodedBlock& block);
+    bool flush_vital();
+    bool flush_syscalls();
+    bool retry(uint8_t track);
+    void add_vital(std::span<const std::byte> record, uint16_t cpu);
+    void add_syscall(std::span<std::byte> record, uint16_t cpu, bool& run_open);
+    void take_vital(std::span<std::byte> record, uint16_t cpu);
+    void take_kmsg(const flight::EventRef& event);
+    std::span<const std::byte> with_symbols(const flight::EventRef& event);
+    void note_gap(uint8_t track, uint32_t cpu, kernel::RingReader& ring);
+    void write_keyframe();
+    void add_ledger();
+    flight::Ledger ledger(bool vital_is_stored) const;
+};
+
+bool Pipeline::Impl::write(uint8_t track, const flight::EncodedBlock& block) {
+    const auto result = parts.window->append(track, block);
+    if (result) {
+        ++counts.blocks;
+        counts.events += block.header.events;
+        return true;
+    }
+    if (result.error().code == Code::busy) {
+        ++counts.refused_blocks;
+        waiting[track] = block;
+        return false;
+    }
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) lost[c] += block.by_class[c];
+    log::error("a block of {} events could not be written: {}", block.header.events, result.error().message);
+    return true;
+}
+
+// True when the track's encoder may be filled again.
+bool Pipeline::Impl::retry(uint8_t track) {
+    if (!waiting[track]) return true;
+    const flight::EncodedBlock block = *waiting[track];
+    waiting[track].reset();
+    return write(track, block);
+}
+
+bool Pipeline::Impl::flush_vital() {
+    if (!retry(FR_TRACK_VITAL)) return false;
+    if (vital.empty()) return true;
+    add_ledger();
+    first_ns[FR_TRACK_VITAL] = 0;
+    return write(FR_TRACK_VITAL, vital.finish());
+}
+
+bool Pipeline::Impl::flush_syscalls() {
+    if (!retry(FR_TRACK_SYSCALL)) return false;
+    if (syscalls.empty()) return true;
+    first_ns[FR_TRACK_SYSCALL] = 0;
+    return write(FR_TRACK_SYSCALL, syscalls.finish());
+}
+
+void Pipeline::Impl::add_vital(std::span<const std::byte> record, uint16_t cpu) {
+    if (first_ns[FR_TRACK_VITAL] == 0) first_ns[FR_TRACK_VITAL] = boot_ns();
+    // Room for the ledger that ends every block.
+    const bool fits = vital.raw_bytes() + record.size() + sizeof(fr_ledger) + 256 <= vital_capacity;
+    if (fits && vital.add(record, cpu)) return;
+    if (flush_vital() && vital.add(record, cpu)) {
+        first_ns[FR_TRACK_VITAL] = boot_ns();
+        return;
+    }
+    ++lost[flight::EventRef{record}.head().cls];
+}
+
+void Pipeline::Impl::add_syscall(std::span<std::byte> record, uint16_t cpu, bool& run_open) {
+    auto& event = *reinterpret_cast<fr_syscall*>(record.data());
+    // Registers beyond the call's arguments hold leftovers.
+    if (event.nr < FR_SYSCALL_RULES && !(event.event.flags & FR_EVENT_COMPAT))
+        for (size_t i = nargs[event.nr]; i < 6; ++i) event.args[i] = 0;
+    if (first_ns[FR_TRACK_SYSCALL] == 0) first_ns[FR_TRACK_SYSCALL] = event.event.time_ns;
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        if (!run_open) syscalls.run(cpu);
+        run_open = true;
+        if (syscalls.add(record)) return;
+        if (!flush_syscalls()) break;
+        run_open = false;
+        first_ns[FR_TRACK_SYSCALL] = event.event.time_ns;
+    }
+    ++lost[event.event.cls];
+}
+
+// A kernel log line from the probe only says that a task in scope printed it; the line itself comes from /dev/kmsg.
+void Pipeline::Impl::take_kmsg(const flight::EventRef& event) {
+    ++announced[FR_CLASS_KMSG];
+    const auto text = flight::find_blob(event, FR_BLOB_TEXT);
+    if (!parts.kmsg || !text) return;
+    parts.kmsg->announce(text->text, text->flags & FR_BLOB_CUT, event.head().time_ns,
+                         [this](std::span<const std::byte> record) { add_vital(record, no_cpu); });
+}
+
+// The record with names for its kernel stack; the record itself when it has none.
+std::span<const std::byte> Pipeline::Impl::with_symbols(const flight::EventRef& event) {
+    const auto stack = flight::find_blob(event, FR_BLOB_KSTACK);
+    if (!stack || !parts.symbols || stack->text.size() < 8) return event.bytes;
+    std::array<uint64_t, 64> addresses{};
+    const size_t count = std::min(addresses.size(), stack->text.size() / 8);
+    std::memcpy(addresses.data(), stack->text.data(), count * 8);
+    std::array<char, 4096> text;
+    const auto names = parts.symbols->describe({addresses.data(), count}, text);
+    builder.copy(event.bytes);
+    builder.blob(FR_BLOB_KSTACK_TEXT, names);
+    return builder.bytes();
+}
+
+void Pipeline::Impl::take_vital(std::span<std::byte> record, uint16_t cpu) {
+    flight::EventRef event{record, cpu, 0};
+    const uint8_t cls = event.head().cls;
+    event.fixed_size = flight::fixed_size_of(cls);
+    switch (cls) {
+        case FR_CLASS_KMSG: take_kmsg(event); return;
+        case FR_CLASS_CGROUP: cgroups.apply(event); break;
+        case FR_CLASS_OOM_KILL:
+        case FR_CLASS_ALLOC_FAILURE:
+            parts.triggers->on_event(event, boot_ns());
+            add_vital(with_symbols(event), cpu);
+            return;
+        default: break;
+    }
+    processes.apply(event);
+    parts.triggers->on_event(event, boot_ns());
+    add_vital(record, cpu);
+}
+
+// Losses are data: the events of a CPU that were overwritten before they could be read leave a marker.
+void Pipeline::Impl::note_gap(uint8_t track, uint32_t cpu, kernel::RingReader& ring) {
+    const uint64_t now = ring.overwritten(cpu);
+    uint64_t& seen = overwritten_seen[track][cpu];
+    const uint64_t since = std::exchange(drained_ns[track][cpu], boot_ns());
+    // Nested writers may swap two sequence numbers: only an overrun makes a gap.
+    if (ring.cursor(cpu).overruns == 0 || now <= seen) return;
+    auto& marker = builder.begin<fr_marker>(FR_CLASS_MARKER);
+    marker.event.time_ns = boot_ns();
+    marker.kind = FR_MARKER_GAP;
+    marker.value[0] = cpu;
+    marker.value[1] = track;
+    marker.value[2] = now - seen;
+    marker.value[3] = since;
+    seen = now;
+    ++made[FR_CLASS_MARKER];
+    add_vital(builder.bytes(), no_cpu);
+}
+
+// Called by the window when it begins a segment of the vital track: the state at its start.
+void Pipeline::Impl::write_keyframe() {
+    const auto flush = [this] {
+        if (keyframe.empty()) return;
+        const auto result = parts.window->append(FR_TRACK_VITAL, keyframe.finish(FR_BLOCK_KEYFRAME));
+        if (!result) log::debug("a keyframe is shorter than the state: {}", result.error().message);
+    };
+    cgroups.write_keyframe(keyframe, flush);
+    processes.write_keyframe(keyframe, flush);
+    flush();
+}
+
+flight::Ledger Pipeline::Impl::ledger(bool vital_is_stored) const {
+    flight::Ledger out;
+    const auto stored = parts.window->stored();
+    const kernel::RingTotals rings[] = {parts.probes->vital().totals(), parts.probes->syscalls().totals()};
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) {
+        fr_ledger_line& line = out.line[c];
+        const uint8_t track = flight::track_of(static_cast<uint8_t>(c));
+        const kernel::RingTotals& ring = rings[track];
+        const uint64_t staged = track == FR_TRACK_VITAL ? vital.by_class()[c] : syscalls.by_class()[c];
+        const uint64_t held = waiting[track] ? waiting[track]->by_class[c] : 0;
+        line.produced = ring.produced[c] + made[c] - std::min(announced[c], ring.produced[c]);
+        line.stored = stored[c] + (vital_is_stored && track == FR_TRACK_VITAL ? staged : 0);
+        line.overwritten = ring.overwritten[c];
+        line.torn = ring.torn[c] + lost[c];
+        line.skipped = ring.skipped[c];
+        line.pending = ring.pending[c] + held + (vital_is_stored && track == FR_TRACK_VITAL ? 0 : staged);
+    }
+    if (parts.kmsg) { // the kernel log has an account of its own; the probe only announces
+        const KmsgReader::Counts& k = parts.kmsg->counts();
+        fr_ledger_line& line = out.line[FR_CLASS_KMSG];
+        line.produced = k.produced;
+        line.overwritten = k.overwritten;
+        line.skipped = k.skipped;
+        line.pending += k.waiting;
+        line.torn = lost[FR_CLASS_KMSG];
+    }
+    return out;
+}
+
+// The last event of every vital block: the account up to that block.
+void Pipeline::Impl::add_ledger() {
+    ++made[FR_CLASS_LEDGER];
+    const flight::Ledger now = ledger(true);
+    auto& record = ledger_builder.begin<fr_ledger>(FR_CLASS_LEDGER);
+    record.event.time_ns = boot_ns();
+    record.lines = FR_CLASS_COUNT;
+    std::copy(now.line.begin(), now.line.end(), record.line);
+    ++record.line[FR_CLASS_LEDGER].stored; // itself
+    parts.window->fill_ledger_position(record);
+    if (!vital.add(ledger_builder.bytes(), no_cpu)) ++lost[FR_CLASS_LEDGER];
+}
+
+Result<Pipeline> Pipeline::make(const PipelineConfig& config, const PipelineParts& parts) {
+    const size_t most = parts.window->max_payload();
+    size_t vital_capacity = 0;
+    const auto make_events = [](size_t size) { return flight::EventBlockEncoder::make(size); };
+    const auto make_vital = [&](size_t size) { return flight::EventBlockEncoder::make(vital_capacity = size); };
+    const auto make_syscalls = [](size_t size) { return flight::SyscallBlockEncoder::make(size, size * 16); };
+    FR_ASSIGN(auto vital, make_fitting<flight::EventBlockEncoder>(512u << 10, 32u << 10, most, make_vital));
+    FR_ASSIGN(auto keyframe, make_fitting<flight::EventBlockEncoder>(256u << 10, 32u << 10, most / 2, make_events));
+    FR_ASSIGN(auto syscalls, make_fitting<flight::SyscallBlockEncoder>(16384, 256, most, make_syscalls));
+    FR_ASSIGN(auto processes, flight::ProcessTable::make(config.processes));
+    FR_ASSIGN(auto cgroups, flight::CgroupTable::make(config.cgroups));
+    auto impl = std::unique_ptr<Impl>(new Impl{.config = config,
+                                               .parts = parts,
+                                               .vital = std::move(vital),
+                                               .keyframe = std::move(keyframe),
+                                               .syscalls = std::move(syscalls),
+                                               .processes = std::move(processes),
+                                               .cgroups = std::move(cgroups)});
+    impl->vital_capacity = vital_capacity;
+    for (uint8_t track = 0; track < FR_TRACK_COUNT; ++track) {
+        impl->overwritten_seen[track].resize(parts.probes->cpus());
+        impl->drained_ns[track].assign(parts.probes->cpus(), boot_ns());
+    }
+    Impl* self = impl.get();
+    parts.window->on_segment_started([self](uint8_t track) {
+        if (track == FR_TRACK_VITAL) self->write_keyframe();
+    });
+    return Pipeline(std::move(impl));
+}
+
+double Pipeline::drain() {
+    Impl& s = *impl_;
+    ++s.counts.drains;
+    double fullest = 0;
+    kernel::RingReader& vital = s.parts.probes->vital();
+    kernel::RingReader& syscalls = s.parts.probes->syscalls();
+    const auto fill = [&](kernel::RingReader& ring, uint32_t cpu) {
+        fullest = std::max(fullest, static_cast<double>(ring.backlog(cpu)) / ring.ring_size());
+    };
+    for (uint32_t cpu = 0; cpu < vital.cpus(); ++cpu) {
+        const auto number = static_cast<uint16_t>(cpu);
+        fill(vital, cpu);
+        fill(syscalls, cpu);
+        if (s.retry(FR_TRACK_VITAL)) {
+            vital.drain(cpu, drain_bytes, [&](std::span<std::byte> record) { s.take_vital(record, number); });
+            s.note_gap(FR_TRACK_VITAL, cpu, vital);
+        }
+        if (s.retry(FR_TRACK_SYSCALL)) {
+            bool run_open = false;
+            syscalls.drain(cpu, 4 * drain_bytes, [&](std::span<std::byte> record) { s.add_syscall(record, number, run_open); });
+            s.note_gap(FR_TRACK_SYSCALL, cpu, syscalls);
+        }
+    }
+    return fullest;
+}
+
+void Pipeline::emit(std::span<const std::byte> record) {
+    Impl& s = *impl_;
+    const flight::EventRef event{record, no_cpu, flight::fixed_size_of(flight::EventRef{record}.head().cls)};
+    const uint8_t cls = event.head().cls;
+    if (cls != FR_CLASS_KMSG) ++s.made[cls];  // the kernel log keeps its own account
+    if (cls == FR_CLASS_PROCESS) s.processes.apply(event);
+    if (cls == FR_CLASS_CGROUP) s.cgroups.apply(event);
+    s.add_vital(record, no_cpu);
+}
+
+void Pipeline::seal_due() {
+    Impl& s = *impl_;
+    const uint64_t now = boot_ns();
+    const auto due = [&](uint8_t track) {
+        return s.first_ns[track] != 0 && now > s.first_ns[track] + s.config.seal_ns;
+    };
+    if (due(FR_TRACK_SYSCALL)) s.flush_syscalls();
+    if (due(FR_TRACK_VITAL)) s.flush_vital();
+}
+
+void Pipeline::seal() {
+    impl_->flush_syscalls();
+    // The ledger goes last, so that it covers the syscalls just written; a block is never empty then.
+    if (impl_->retry(FR_TRACK_VITAL)) {
+        if (impl_->vital.empty()) {
+            impl_->add_ledger();
+            impl_->write(FR_TRACK_VITAL, impl_->vital.finish());
+        } else {
+            impl_->flush_vital();
+        }
+    }
+}
+
+flight::Ledger Pipeline::ledger() const { return impl_->ledger(false); }
+const Pipeline::Counts& Pipeline::counts() const { return impl_->counts; }
+
+Pipeline::Pipeline(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Pipeline::Pipeline(Pipeline&&) noexcept = default;
+Pipeline& Pipeline::operator=(Pipeline&&) noexcept = default;
+Pipeline::~Pipeline() = default;
+
+}  // namespace flightrec::record

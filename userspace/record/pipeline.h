@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way of the data inside the recorder: rings -> (state, triggers) -> encoders -> window. Keeps the ledger.
+//
+// One thread, the recorder's. After make() the way of an event allocates nothing.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "userspace/base/result.h"
+#include "userspace/flight/ledger.h"
+#include "userspace/flight/window.h"
+#include "userspace/kernel/probes.h"
+#include "userspace/record/kmsg.h"
+#include "userspace/record/symbols.h"
+#include "userspace/record/triggers.h"
+
+namespace flightrec::record {
+
+struct PipelineConfig {
+    uint64_t seal_ns = 500'000'000;    // a block is written at the latest so long after its first event
+    uint32_t processes = 32768;        // that the keyframes can hold
+    uint32_t cgroups = 8192;
+};
+
+// What the pipeline works with; all outlive it.
+struct PipelineParts {
+    kernel::Probes* probes = nullptr;
+    flight::Window* window = nullptr;
+    TriggerEngine* triggers = nullptr;
+    const KernelSymbols* symbols = nullptr;  // may be null: stacks stay without names
+    KmsgReader* kmsg = nullptr;              // may be null
+};
+
+class Pipeline {
+  public:
+    static Result<Pipeline> make(const PipelineConfig& config, const PipelineParts& parts);
+    Pipeline(Pipeline&&) noexcept;
+    Pipeline& operator=(Pipeline&&) noexcept;
+    ~Pipeline();
+
+    // Reads every ring once, feeds state and triggers, fills blocks and writes those that are full. Returns how full the
+    // fullest ring was, 0 … 1 (1: overrun).
+    double drain();
+    // Takes an event that user space made (samples, kernel log, markers, keyframe entries).
+    void emit(std::span<const std::byte> record);
+    // Writes blocks that are older than seal_ns.
+    void seal_due();
+    // Writes everything with a ledger at its end: what is in the window then balances. Used before a dump and at the end.
+    void seal();
+
+    [[nodiscard]] flight::Ledger ledger() const;
+
+    struct Counts {
+        uint64_t events = 0;         // stored, of all classes
+        uint64_t blocks = 0;
+        uint64_t refused_blocks = 0; // no slot was free because of a running dump; tried again
+        uint64_t drains = 0;
+    };
+    [[nodiscard]] const Counts& counts() const;
+
+  private:
+    struct Impl;
+    explicit Pipeline(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flightrec::record

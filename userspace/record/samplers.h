@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// The samples taken every second: the machine, its control groups, its largest and fastest growing processes and
+// the tasks that wait uninterruptibly.
+//
+// Source of facts: proc(5), Documentation/accounting/psi.rst, Documentation/admin-guide/cgroup-v2.rst and
+// cgroup-v1/memory.rst. Units as in schemas/flightrec/event.h; what cannot be read is FR_UNKNOWN (32-bit fields:
+// UINT32_MAX).
+// Threads: each sampler belongs to the recorder's thread. After make() nothing allocates and nothing forks. Files
+// with one instance are held open; of processes they are opened one at a time.
+// In a scope nothing of a process or cgroup outside it gets into an event; machine-wide numbers do.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "userspace/base/result.h"
+#include "userspace/record/cgroups.h"
+#include "userspace/record/emit.h"
+
+namespace flightrec::record {
+
+// One fr_system_sample of the whole machine.
+class SystemSampler {
+  public:
+    // Fails only when the proc root cannot be opened: files that are not there give FR_UNKNOWN.
+    static Result<SystemSampler> make(const SystemPaths& paths);
+    SystemSampler(SystemSampler&&) noexcept;
+    SystemSampler& operator=(SystemSampler&&) noexcept;
+    ~SystemSampler();
+
+    void sample(const Emit& emit);
+    // The sample taken last.
+    [[nodiscard]] const fr_system_sample& last() const;
+    // Tasks are blocked or memory or IO pressure was seen in the last ten seconds: worth looking at every thread.
+    [[nodiscard]] bool stalled() const;
+
+  private:
+    struct Impl;
+    explicit SystemSampler(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+struct ProcessSamplerConfig {
+    uint32_t top = 15;                // processes by resident set, and as many by growth
+    uint32_t blocked = 64;            // tasks in state D, at most
+    uint64_t budget_ns = 10'000'000;  // CPU time a sample may spend on looking at processes (1 % of a second)
+    uint32_t capacity = 32768;        // processes whose last size is remembered (40 bytes each)
+};
+
+// fr_process_sample of the largest processes, of those that grow fastest and of every task found in state D.
+//
+// A sample looks at the processes that were large, grew or were blocked before, then goes through the others for as
+// long as its budget lasts and goes on from there in the next one. With few processes (about 1,000 for the default
+// budget) every sample sees all; with 10,000 a pass takes a few seconds. `growth` is since the process was looked at
+// before; a process seen for the first time has none.
+// Threads of state D are looked for when `every_thread` is given, in passes of the same kind; else leaders only.
+class ProcessSampler {
+  public:
+    static Result<ProcessSampler> make(const SystemPaths& paths, const CgroupLayout& layout, const Scope& scope,
+                                       const ProcessSamplerConfig& config = {});
+    ProcessSampler(ProcessSampler&&) noexcept;
+    ProcessSampler& operator=(ProcessSampler&&) noexcept;
+    ~ProcessSampler();
+
+    void sample(const Emit& emit, bool every_thread = false);
+
+    struct Stats {
+        uint64_t passes = 0;        // over all processes
+        uint64_t last_pass_ns = 0;  // wall time of the last complete one
+        uint32_t processes = 0;     // seen by it
+        uint64_t last_cpu_ns = 0;   // of the last sample
+    };
+    [[nodiscard]] const Stats& stats() const;
+
+  private:
+    struct Impl;
+    explicit ProcessSampler(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+struct CgroupSamplerConfig {
+    uint32_t limit = 64;         // cgroups sampled in each hierarchy; up to eight descriptors each
+    uint32_t rescan_every = 10;  // samples between two looks at the whole tree
+    uint32_t scan_limit = 2000;  // cgroups looked at to find the largest
+};
+
+// fr_cgroup_sample of the largest cgroups (by memory.current; by pids.current where the hierarchy has pids alone).
+// In the version 1 layout memory and pids are hierarchies of their own and give records of their own.
+// A cgroup that is made between two rescans is sampled after the next one; rescan() brings it forward.
+class CgroupSampler {
+  public:
+    static Result<CgroupSampler> make(const CgroupLayout& layout, const Scope& scope,
+                                      const CgroupSamplerConfig& config = {});
+    CgroupSampler(CgroupSampler&&) noexcept;
+    CgroupSampler& operator=(CgroupSampler&&) noexcept;
+    ~CgroupSampler();
+
+    void sample(const Emit& emit);
+    void rescan();                               // the next sample looks at the whole tree first
+    [[nodiscard]] uint32_t tracked() const;      // cgroups sampled now
+    [[nodiscard]] uint32_t not_sampled() const;  // seen by the last rescan, but above the limit
+
+  private:
+    struct Impl;
+    explicit CgroupSampler(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flightrec::record
