@@ -21,10 +21,10 @@
 namespace flightrec::record {
 
 struct IdentityInput {
-    std::string recorder_version;
-    std::string config_hash;
-    std::string instance_id;                    // of the configuration; empty: asked of cloud-init and DMI
-    std::map<std::string, std::string> labels;  // as parse_label() allows
+    std::string recorder_version = {};
+    std::string config_hash = {};
+    std::string instance_id = {};                    // of the configuration; empty: asked of cloud-init and DMI
+    std::map<std::string, std::string> labels = {};  // as parse_label() allows
 };
 
 // {"hostname", "machine_id", "boot_id", "os": {…}, "kernel": {…}, "instance": {…}, "cpus", "memory_bytes",
