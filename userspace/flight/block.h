@@ -5,6 +5,8 @@
 // One thread at a time.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <span>
 
@@ -15,7 +17,7 @@
 namespace flightrec::flight {
 
 // A finished block: header fields that the encoder knows, and the stored payload (valid until the encoder's next
-// add). segment_sequence, index, offset and hash are the window's to fill.
+// add or finish). segment_sequence, index, offset and hash are the window's to fill.
 struct EncodedBlock {
     fr_block_header header{};
     std::span<const std::byte> payload;
@@ -32,10 +34,13 @@ class EventBlockEncoder {
     EventBlockEncoder& operator=(EventBlockEncoder&&) noexcept;
     ~EventBlockEncoder();
 
-    // False when the record does not fit any more: finish() first. stamp and class_seq are stored as 0.
+    // False when the record does not fit any more: finish() first. stamp and class_seq are stored as 0. A record is
+    // 32…FR_EVENT_MAX bytes and a multiple of 8: any other is refused also by an empty encoder.
     [[nodiscard]] bool add(std::span<const std::byte> record, uint16_t cpu);
     [[nodiscard]] bool empty() const;
     [[nodiscard]] size_t raw_bytes() const;
+    // Events of each class added since the last finish().
+    [[nodiscard]] const std::array<uint32_t, FR_CLASS_COUNT>& by_class() const;
     // Encodes what was added, in time order, and starts anew.
     EncodedBlock finish(uint8_t kind = FR_BLOCK_EVENTS);
     // Largest payload finish() can return.
@@ -48,9 +53,11 @@ class EventBlockEncoder {
 };
 
 // Collects SYSCALL and SYSCALL_ENTER records and encodes them in columns. Same contract. Call run(cpu) before the
-// records of each CPU; within a run records stand in time order (as a ring gives them).
+// records of each CPU; within a run records stand in time order (as a ring gives them; any other order is kept too,
+// at the cost of size). A record is sizeof(fr_syscall)…FR_SYSCALL_EVENT_MAX bytes.
 class SyscallBlockEncoder {
   public:
+    // max_events: 16…131072. string_capacity: bytes of distinct strings, FR_SYSCALL_EVENT_MAX…4 MiB.
     static Result<SyscallBlockEncoder> make(size_t max_events, size_t string_capacity, int zstd_level = 1);
     SyscallBlockEncoder(SyscallBlockEncoder&&) noexcept;
     SyscallBlockEncoder& operator=(SyscallBlockEncoder&&) noexcept;
@@ -60,6 +67,7 @@ class SyscallBlockEncoder {
     [[nodiscard]] bool add(std::span<const std::byte> record);
     [[nodiscard]] bool empty() const;
     [[nodiscard]] size_t events() const;
+    [[nodiscard]] const std::array<uint32_t, FR_CLASS_COUNT>& by_class() const;
     EncodedBlock finish();
     [[nodiscard]] size_t payload_bound() const;
 

@@ -25,6 +25,11 @@ class EventBuilder {
         finish();
         return *reinterpret_cast<T*>(buffer_.data());
     }
+    // Starts with a whole record, so that blobs can be added to it; `record` is one, at most FR_EVENT_MAX bytes.
+    void copy(std::span<const std::byte> record) {
+        size_ = record.size() < buffer_.size() ? record.size() : buffer_.size();
+        std::memcpy(buffer_.data(), record.data(), size_);
+    }
     // Adds a blob; cuts it, and says so in its flags and the event's, when the record is full.
     void blob(uint8_t kind, std::string_view text, uint8_t flags = 0);
     [[nodiscard]] fr_event& head() { return *reinterpret_cast<fr_event*>(buffer_.data()); }

@@ -56,8 +56,7 @@ class BlobWalk {
         std::memcpy(&head, rest_.data(), sizeof head);
         const size_t whole = (sizeof head + head.len + FR_EVENT_ALIGN - 1) & ~size_t{FR_EVENT_ALIGN - 1};
         if (head.kind == FR_BLOB_NONE || whole > rest_.size()) return std::nullopt;
-        const Blob blob{head.kind, head.flags,
-                        {reinterpret_cast<const char*>(rest_.data()) + sizeof head, head.len}};
+        const Blob blob{head.kind, head.flags, {reinterpret_cast<const char*>(rest_.data()) + sizeof head, head.len}};
         rest_ = rest_.subspan(whole);
         return blob;
     }

@@ -26,19 +26,22 @@ struct WindowConfig {
     std::filesystem::path path;
     uint64_t size = 64u << 20;      // bytes of the whole file; at least FR_WINDOW_SIZE_MIN
     double vital_share = 0.25;      // of the segments, at least two segments each track
-    uint64_t segment_size = 0;      // 0: chosen from size
-    bool replace_existing = false;  // false: an existing file is refused (Code::busy or the reader's verdict)
+    uint64_t segment_size = 0;      // 0: the power of two at or below size / 32, at most 4 MiB
+    bool replace_existing = false;  // false: an existing file is refused with Code::busy
 };
 
-// What append() asks the owner to provide when a new segment of the vital track begins.
-// Called on the writer thread; appends the keyframe's blocks with Window::append.
+// What append() asks the owner to provide when a new segment of the vital track begins (of no other track).
+// Called on the writer thread, inside append(); appends the keyframe's blocks with Window::append, from an encoder of
+// its own (the block that waits to be appended must stay valid). In there no further segment is begun: what does not
+// fit in half of the segment is refused with Code::no_space, and the keyframe is shorter for it.
 using SegmentStarted = std::function<void(uint8_t track)>;
 
 class Window {
   public:
-    // Makes the file (mode 0600, O_EXCL unless replace_existing), takes its lock (flock(2); Code::busy when another
-    // recorder has it), allocates every block on disk (Code::no_space) and maps it. An old file is replaced by
-    // rename, never overwritten in place, and only after the new one is complete.
+    // Makes PATH.new (mode 0600), takes its lock (flock(2)), allocates every block on disk (Code::no_space), maps it
+    // and renames it to PATH: an old file is never overwritten in place, and only replaced by a complete one.
+    // Code::busy: another recorder holds PATH, or a window is there and replace_existing is false. Code::usage: too
+    // small.
     static Result<Window> create(const WindowConfig& config, std::string_view info_json);
 
     Window(Window&&) noexcept;
@@ -48,20 +51,30 @@ class Window {
     void on_segment_started(SegmentStarted callback);
 
     // Writes the block to the track's open segment; opens the next one first when it does not fit, evicting the oldest.
-    // Code::usage when it can never fit; Code::busy when every slot of the track is pinned (the block is not written).
+    // Code::usage when it can never fit (see max_payload()); Code::busy when the oldest segment, the one to reuse, is
+    // pinned: the block is not written, the caller tries again later. An error's message is the only allocation.
     Result<void> append(uint8_t track, const EncodedBlock& block);
+    // Largest payload of a block that always fits; encoders' payload_bound() must not be above it.
+    [[nodiscard]] size_t max_payload() const;
+    // Locks the mapping in memory and faults it in (mlock(2)). The window works without.
+    Result<void> lock_memory();
+    // Where each track stands, for the ledger record that is added to a block as its last event before the block is
+    // finished and appended: line[c].stored of the vital classes must then be stored()[c] plus that block's own events,
+    // the ledger included.
+    void fill_ledger_position(fr_ledger& ledger) const;
 
     // Replaces the information JSON (two slots in turn, the newer one counts). At most FR_INFO_SLOT_SIZE less header.
     Result<void> set_info(std::string_view json);
 
-    // Events of each class ever stored, and evicted with reused segments.
+    // Events of each class ever stored, and evicted with reused segments. Keyframes are not counted. Writer thread.
     [[nodiscard]] std::array<uint64_t, FR_CLASS_COUNT> stored() const;
     [[nodiscard]] std::array<uint64_t, FR_CLASS_COUNT> evicted() const;
     [[nodiscard]] uint64_t segment_size() const;
     [[nodiscard]] uint64_t size() const;
     [[nodiscard]] const std::filesystem::path& path() const;
     [[nodiscard]] std::span<const std::byte> mapping() const;
-    // msync(MS_ASYNC) of what was written since the last call: a power loss then costs at most what came after.
+    // Starts writing to disk what was written since the last call (sync_file_range(2)), or waits until it is there
+    // (msync(2), MS_SYNC): a power loss then costs at most what came after. Writer thread.
     Result<void> flush(bool wait);
 
     // One segment as it stood at the pin: header plus committed bytes. Not reused until released.
@@ -69,10 +82,12 @@ class Window {
         uint32_t slot = 0;
         uint64_t used = 0;  // bytes, header included
     };
-    // Pins every segment that holds data, oldest sequence first, and copies the information JSON of that moment.
-    // Slots of a pinned segment are released one by one with unpin() as the dump has copied them.
-    std::vector<PinnedSegment> pin();      // any thread; capacity reserved at create
-    void unpin(uint32_t slot);             // any thread
+    // Pins every segment that holds data, oldest sequence first, at one moment for all tracks.
+    // Slots of a pinned segment are released one by one with unpin() as the dump has copied them. Pins are counted.
+    std::vector<PinnedSegment> pin();           // any thread
+    void pin(std::vector<PinnedSegment>& out);  // the same; does not allocate when out has room for slots()
+    void unpin(uint32_t slot);                  // any thread
+    [[nodiscard]] uint32_t slots() const;
     [[nodiscard]] std::span<const std::byte> segment_bytes(const PinnedSegment& segment) const;
     [[nodiscard]] fr_file_header header() const;
 
