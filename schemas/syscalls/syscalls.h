@@ -27,10 +27,12 @@ constexpr Arch host_arch() {
 }
 
 // What an argument is. Where a comment says "next" or "previous", that argument of the same call is meant.
+// clang-format off
 enum class ArgKind : uint8_t {
     none,
     // Numbers. int32 and uint32: the upper half of the register is not part of the argument.
     int32, uint32, long_, ulong, uint64, hex32, hex64, size, offset, offset_hex, pid, uid, gid, device,
+    unused,  // a register that has no meaning on 64-bit machines: not shown
     // Addresses of which only the number is recorded.
     pointer, buffer_in, buffer_out, struct_in, struct_out, envp, fd_set, sigset_pack_in, loff_inout,
     // Strings.
@@ -54,15 +56,16 @@ enum class ArgKind : uint8_t {
     sockopt_out,           // next: address of the length
     socklen_ptr,
     // File descriptors.
-    fd, dirfd,
+    fd, dirfd, fanotify_dirfd,
     // Sets of flags, and choices by name (userspace/replay/constants.h holds the names).
-    open_flags, fd_flags, mode, file_mode, access_mode, at_flags, at_flags_access, at_flags_unlink, statx_flags,
+    open_flags, fd_flags, mode, file_mode, access_mode, at_flags, at_flags_access, at_flags_unlink,
+    at_flags_handle, statx_flags,
     statx_mask, rename_flags, xattr_flags, mount_flags, umount_flags, swap_flags, whence, flock_op, fallocate_mode,
     fadvise, sync_file_range_flags, splice_flags, rwf_flags, close_range_flags, inotify_mask, inotify_init_flags,
     fanotify_init_flags, fanotify_event_flags, fanotify_mark_flags, fanotify_mask, open_tree_flags, move_mount_flags,
     fsopen_flags, fsconfig_cmd, fsmount_flags, mount_attrs, fspick_flags, mount_setattr_flags, quota_cmd, ioprio_which,
     ioprio, umask, memfd_flags, memfd_secret_flags, userfaultfd_flags,
-    mmap_prot, mmap_flags, mremap_flags, msync_flags, madvice, mlockall_flags, mlock2_flags, mempolicy, mbind_flags,
+    mmap_prot, mmap_flags, mremap_flags, msync_flags, madvice, mlockall_flags, mlock2_flags, mempolicy, mbind_flags, move_pages_flags,
     get_mempolicy_flags, membarrier_cmd, membarrier_flags, pkey_rights, shadow_stack_flags,
     clone_flags, unshare_flags, setns_flags, wait_options, waitid_which, waitid_id, ptrace_request, personality,
     priority_which, sched_policy, rlimit_resource, rusage_who, arch_prctl_code, prctl_op, kcmp_type, seccomp_op,
@@ -78,10 +81,26 @@ enum class ArgKind : uint8_t {
     ptrace_addr, ptrace_data, futex_val, futex_timeout, futex_uaddr2, futex_val3, fsconfig_aux, quota_id, semctl_arg,
     kcmp_index, keyctl_arg, reboot_arg,
 };
+// clang-format on
 
 // What a call gives back when it does not fail.
 enum class ReturnKind : uint8_t {
-    int_, size, fd, pointer, hex, none, mode, clock, signal, poll, fcntl, prctl, personality, sched_policy, ioprio, bpf,
+    int_,
+    size,
+    fd,
+    pointer,
+    hex,
+    none,
+    mode,
+    clock,
+    signal,
+    poll,
+    fcntl,
+    prctl,
+    personality,
+    sched_policy,
+    ioprio,
+    bpf,
 };
 
 struct ArgInfo {
@@ -132,14 +151,14 @@ constexpr const SyscallInfo* find_syscall(Arch arch, std::string_view name) {
 
 enum class CaptureType : uint8_t {
     none,
-    string,         // NUL-terminated, to blob FR_BLOB_ARG0 + n, without its NUL
-    string_counted, // as many bytes as argument `length_arg` says, to FR_BLOB_ARG0 + n
-    string_result,  // as many bytes as the call returned, to FR_BLOB_ARG0 + n, less one NUL at the end if there is one
-    argv,           // the strings of a NULL-ended array of pointers, each with its NUL, to FR_BLOB_ARG0 + n
-    data,           // `size` bytes, to FR_BLOB_DATA0 + n
-    data_counted,   // `size` × argument `length_arg` bytes, at most `max` (cut: FR_BLOB_CUT), to FR_BLOB_DATA0 + n
-    sockaddr,       // as many bytes as argument `length_arg` says, at most `max`, to FR_BLOB_SOCKADDR0 + n
-    sockaddr_by_ptr // as many as the __u32 that argument `length_arg` points to says, to FR_BLOB_SOCKADDR0 + n
+    string,          // NUL-terminated, to blob FR_BLOB_ARG0 + n, without its NUL
+    string_counted,  // as many bytes as argument `length_arg` says, to FR_BLOB_ARG0 + n
+    string_result,   // as many bytes as the call returned, to FR_BLOB_ARG0 + n, less one NUL at the end if there is one
+    argv,            // the strings of a NULL-ended array of pointers, each with its NUL, to FR_BLOB_ARG0 + n
+    data,            // `size` bytes, to FR_BLOB_DATA0 + n
+    data_counted,    // `size` × argument `length_arg` bytes, at most `max` (cut: FR_BLOB_CUT), to FR_BLOB_DATA0 + n
+    sockaddr,        // as many bytes as argument `length_arg` says, at most `max`, to FR_BLOB_SOCKADDR0 + n
+    sockaddr_by_ptr  // as many as the __u32 that argument `length_arg` points to says, to FR_BLOB_SOCKADDR0 + n
 };
 
 struct ArgCapture {
@@ -185,19 +204,34 @@ constexpr ArgCapture counted(uint8_t next, uint8_t size, uint8_t max) {
 constexpr ArgCapture struct_capture(ArgKind kind, uint8_t next, Arch arch) {
     using enum ArgKind;
     switch (kind) {
-        case timespec_in: case timeval_in: case utimbuf_in: case rlimit_in: return data(16);
-        case timespec_pair_in: case timeval_pair_in: case itimerspec_in: case itimerval_in: return data(32);
-        case timespec_inout: case timeval_inout: return data_at_entry(16);
-        case timespec_out: case timeval_out: case rlimit_out: return data_out(16);
-        case itimerspec_out: case itimerval_out: return data_out(32);
+        case timespec_in:
+        case timeval_in:
+        case utimbuf_in:
+        case rlimit_in: return data(16);
+        case timespec_pair_in:
+        case timeval_pair_in:
+        case itimerspec_in:
+        case itimerval_in: return data(32);
+        case timespec_inout:
+        case timeval_inout: return data_at_entry(16);
+        case timespec_out:
+        case timeval_out:
+        case rlimit_out: return data_out(16);
+        case itimerspec_out:
+        case itimerval_out: return data_out(32);
         case sigaction_in: return data(32);
         case sigaction_out: return data_out(32);
         case sigset_in: return data(8);
-        case sigset_out: case int64_out: case fd_pair_out: return data_out(8);
+        case sigset_out:
+        case int64_out:
+        case fd_pair_out: return data_out(8);
         case stack_in: return data(24);
         case stack_out: return data_out(24);
-        case sched_param_in: return data(4);
-        case sched_param_out: case int_out: case wait_status_out: case socklen_ptr: return data_out(4);
+        case sched_param_out:
+        case int_out:
+        case wait_status_out: return data_out(4);
+        case sched_param_in:
+        case socklen_ptr: return data(4);
         case sched_attr_in: return data(48);
         case epoll_event_in: return data(arch == Arch::x86_64 ? 12 : 16);
         case pollfds: return counted(next, 8, 128);
@@ -216,12 +250,16 @@ constexpr ArgCapture capture_of(ArgKind kind, uint8_t index, Arch arch) {
     using enum ArgKind;
     const auto next = static_cast<uint8_t>(index + 1);
     switch (kind) {
-        case path_in: case string_in: case mq_name: case mount_data: return {.type = CaptureType::string};
+        case path_in:
+        case string_in:
+        case mq_name:
+        case mount_data: return {.type = CaptureType::string};
         case fsconfig_value: return {.type = CaptureType::string, .conditional = true};
         case prctl_arg:  // PR_SET_NAME only
             if (index != 1) return {};
             return {.type = CaptureType::string, .conditional = true};
         case futex_timeout: return {.type = CaptureType::data, .size = 16, .max = 16, .conditional = true};
+        case fcntl_arg: return {.type = CaptureType::data, .size = 32, .max = 32, .conditional = true};  // struct flock
         case string_counted: return {.type = CaptureType::string_counted, .length_arg = next};
         case path_out: return {.type = CaptureType::string_result, .on_success = true};
         case argv: return {.type = CaptureType::argv, .at_entry = true};
@@ -239,7 +277,10 @@ constexpr SyscallCapture capture_of(const SyscallInfo& info, Arch arch) {
         out.args[i] = capture_of(kind, i, arch);
         if (info.strings_at_entry && out.args[i].type != CaptureType::none) out.args[i].at_entry = true;
         if (kind == ArgKind::prctl_arg) out.condition = {0, ~0ULL, 1ULL << 15};  // PR_SET_NAME
-        if (kind == ArgKind::fsconfig_value) out.condition = {1, ~0ULL, 0x1a};   // FSCONFIG_SET_STRING, _PATH, _PATH_EMPTY
+        // F_SETLK, F_SETLKW and their F_OFD_ forms
+        if (kind == ArgKind::fcntl_arg) out.condition = {1, ~0ULL, 0x60000000c0};
+        if (kind == ArgKind::fsconfig_value)
+            out.condition = {1, ~0ULL, 0x1a};  // FSCONFIG_SET_STRING, _PATH, _PATH_EMPTY
         // FUTEX_WAIT 0, LOCK_PI 6, WAIT_BITSET 9, WAIT_REQUEUE_PI 11, LOCK_PI2 13; less PRIVATE and CLOCK_REALTIME
         if (kind == ArgKind::futex_timeout) out.condition = {1, 0x7f, 0x2a41};
     }
