@@ -209,11 +209,13 @@ std::vector<SegmentInfo> SegmentScan::dump(const fr_file_header& file) {
             read_segment(at, *header, out);
             const SegmentInfo& segment = out.back();
             check_used(segment);
+            // Where its blocks end; where its header says, when they end early.
+            const uint64_t walked = align_up<uint64_t>(at + segment.end, FR_PAGE);
             const uint64_t told = align_up<uint64_t>(at + segment.header.used, FR_PAGE);
-            const bool usable =
-                segment.header.used >= segment.end && segment.header.used <= segment.header.segment_size;
-            at = usable && (told >= source_.size() || header_at(told)) ? told
-                                                                       : align_up<uint64_t>(at + segment.end, FR_PAGE);
+            const bool usable = segment.header.used > segment.end &&
+                                segment.header.used <= segment.header.segment_size &&
+                                (told >= source_.size() || header_at(told));
+            at = usable && !header_at(walked) ? told : walked;
             continue;
         }
         const uint64_t next = next_segment(at + FR_PAGE).value_or(source_.size());
