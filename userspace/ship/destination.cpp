@@ -80,7 +80,7 @@ bool for_each_piece(std::string_view target, Plain&& plain, Placeholder&& placeh
         target.remove_prefix(open);
         if (target.empty()) break;
         const size_t close = target.find('}');
-        if (close == std::string_view::npos) return false;
+        if (close == std::string_view::npos || target.substr(1, close).contains('{')) return false;
         placeholder(target.substr(1, close - 1));
         target.remove_prefix(close + 1);
     }

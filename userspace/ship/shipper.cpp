@@ -84,7 +84,6 @@ struct Shipper::Core {
     std::mutex mutex;  // everything below and in the workers but sink and thread; before the spool's own locks
     std::condition_variable changed;
     bool stopping = false;
-    bool flushing = false;
 
     void run(size_t index);
     void wait(std::unique_lock<std::mutex>& lock, uint64_t until_ns);
@@ -133,9 +132,7 @@ void Shipper::Core::run(size_t index) {
 
 void Shipper::Core::put_off(Worker& worker, Standing& standing, std::chrono::seconds at_least) {
     const auto delay = [&](uint32_t failures) {
-        auto out = std::max<milliseconds>(backoff_delay(backoff, failures, worker.random.next()), at_least);
-        if (flushing) out = std::min(out, flush_longest);
-        return to_ns(out);
+        return to_ns(std::max<milliseconds>(backoff_delay(backoff, failures, worker.random.next()), at_least));
     };
     const uint64_t now = monotonic_ns();
     worker.not_before_ns = now + delay(++worker.failures);
@@ -252,19 +249,22 @@ ShipStatus Shipper::status() const {
 bool Shipper::flush(steady_clock::time_point deadline) {
     auto& core = *core_;
     std::unique_lock lock(core.mutex);
-    core.flushing = true;
-    for (size_t i = 0; i < core.workers.size(); ++i) {
-        core.workers[i].not_before_ns = 0;
-        core.spool->make_due(i);
-    }
-    core.changed.notify_all();
     const auto done = [&] {
         for (size_t i = 0; i < core.workers.size(); ++i)
             if (core.workers[i].status.sending || core.spool->pending(i) > 0) return false;
         return true;
     };
-    core.changed.wait_until(lock, deadline, [&] { return core.stopping || done(); });
-    core.flushing = false;
+    // At first everything at once, then what fails again no later than twice a second.
+    uint64_t latest = monotonic_ns();
+    while (!core.stopping && !done() && steady_clock::now() < deadline) {
+        for (size_t i = 0; i < core.workers.size(); ++i) {
+            core.workers[i].not_before_ns = std::min(core.workers[i].not_before_ns, latest);
+            core.spool->make_due(i, latest);
+        }
+        core.changed.notify_all();
+        core.changed.wait_until(lock, std::min(deadline, steady_clock::now() + milliseconds(50)));
+        latest = monotonic_ns() + to_ns(flush_longest);
+    }
     return done();
 }
 

@@ -502,9 +502,12 @@ void Spool::settle(const std::string& incident_id, size_t sink, const Standing& 
         log::warning("{}", written.error().message);
 }
 
-void Spool::make_due(size_t sink) {
+void Spool::make_due(size_t sink, uint64_t latest_ns) {
     const std::lock_guard lock_list(impl_->list);
-    for (auto& entry : impl_->entries) entry.standings[sink].next_attempt_ns = 0;
+    for (auto& entry : impl_->entries) {
+        auto& due = entry.standings[sink].next_attempt_ns;
+        due = std::min(due, latest_ns);
+    }
 }
 
 std::optional<Standing> Spool::standing(const std::string& incident_id, size_t sink) const {

@@ -95,8 +95,8 @@ class Spool {
     Next next(size_t sink, uint64_t now_ns) const;
     // Notes how an attempt ended and writes it down. An incident that every sink has is removed.
     void settle(const std::string& incident_id, size_t sink, const Standing& standing);
-    // Every pending attempt of the sink may be made now.
-    void make_due(size_t sink);
+    // No pending attempt of the sink waits longer than until `latest_ns`.
+    void make_due(size_t sink, uint64_t latest_ns);
 
     [[nodiscard]] std::optional<Standing> standing(const std::string& incident_id, size_t sink) const;
     [[nodiscard]] size_t pending(size_t sink) const;
