@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest boots with everything a recorder needs: BTF, cgroup controllers, tracefs, bpf, disk, workloads."""
 
+KERNELS = ["cloud", "generic", "rt"]
 RECORDER = False
 TIMEOUT = 60
 GUEST = r"""

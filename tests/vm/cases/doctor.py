@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """doctor lists this kernel's capabilities, and that recording is possible."""
 
+KERNELS = ["cloud", "generic", "rt"]
 TIMEOUT = 90
 GUEST = r"""
 flightrec doctor >/var/out/doctor 2>/var/out/doctor.err
