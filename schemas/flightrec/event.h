@@ -491,10 +491,11 @@ enum fr_marker_kind {
     FR_MARKER_GAP = 4,          /* events of a CPU were overwritten before they were read: value[0] cpu, [1] track, [2] count, [3] since ns */
     FR_MARKER_CLOCK = 5,        /* wall clock: value[0] realtime ns at time_ns, [1] step in ns (signed) */
     FR_MARKER_POLICY = 6,       /* the cost budget moved: value[0] old step, [1] new step, [2] cost in 1/10000 of a CPU */
-    FR_MARKER_DUMP = 7,         /* a dump was made: value[0] incident, [1] bytes */
+    FR_MARKER_DUMP = 7,         /* a dump was made: value[0] incident, [1] bytes, [2] ns it took */
     FR_MARKER_RESTART = 8,      /* the recorder took over pinned maps: value[0] ns without a reader */
     FR_MARKER_PREVIOUS_END = 9, /* how the boot or recording before ended: TEXT */
     FR_MARKER_SHUTDOWN = 10,    /* the machine is being stopped in order: TEXT */
+    FR_MARKER_USER = 11,        /* a note by an operator: value[0] pid, TEXT */
 };
 
 enum fr_trigger {

@@ -106,18 +106,20 @@ class RingReader {
             }
             position += event->size;
             if (event->cls == FR_CLASS_NONE) continue;
-            count(cursor, *event);
+            const uint8_t cls = event->cls;
+            const uint32_t seq = event->class_seq;
             consume(std::span<std::byte>(at, event->size));
+            count(cursor, cls, seq); // behind: while it is being consumed it still counts as pending
         }
         cursor.position = position;
         return true;
     }
-    static void count(RingCursor& cursor, const fr_event& event) {
-        uint64_t& next = cursor.next_seq[event.cls];
+    static void count(RingCursor& cursor, uint8_t cls, uint32_t seq) {
+        uint64_t& next = cursor.next_seq[cls];
         // Extend the 32-bit sequence: an event may be at most 2^31 ahead of, or behind, the newest one seen.
-        const auto ahead = static_cast<int32_t>(event.class_seq - static_cast<uint32_t>(next));
+        const auto ahead = static_cast<int32_t>(seq - static_cast<uint32_t>(next));
         if (ahead >= 0) next += static_cast<uint64_t>(ahead) + 1;
-        ++cursor.drained[event.cls];
+        ++cursor.drained[cls];
     }
 
     const std::byte* memory_;

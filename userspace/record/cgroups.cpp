@@ -94,7 +94,7 @@ class PathBuffer {
   public:
     bool append(std::string_view s) {
         if (size_ + s.size() + 1 > text_.size()) return false;
-        std::memcpy(text_.data() + size_, s.data(), s.size());
+        s.copy(text_.data() + size_, s.size());
         truncate(size_ + s.size());
         return true;
     }
@@ -225,8 +225,8 @@ bool CgroupMount::directory_of(std::string_view path, std::span<char> out) const
     if (!path.empty() && path[0] != '/') return false;
     if (path.find("/..") != std::string_view::npos) return false;
     if (directory.size() + path.size() + 1 > out.size()) return false;
-    std::memcpy(out.data(), directory.data(), directory.size());
-    std::memcpy(out.data() + directory.size(), path.data(), path.size());
+    directory.copy(out.data(), directory.size());
+    path.copy(out.data() + directory.size(), path.size());
     out[directory.size() + path.size()] = '\0';
     return true;
 }
@@ -294,7 +294,7 @@ std::optional<std::string_view> cgroup_path_of(const CgroupMount& mount, uint64_
     std::optional<std::string_view> found;
     walk_cgroups(mount, Scope{}, 100'000, [&](const CgroupEntry& entry) {
         if (entry.id != id || entry.path.size() > out.size()) return true;
-        std::memcpy(out.data(), entry.path.data(), entry.path.size());
+        entry.path.copy(out.data(), entry.path.size());
         found = std::string_view(out.data(), entry.path.size());
         return false;
     });

@@ -6,6 +6,7 @@
 
 #include <bit>
 
+#include "schemas/flightrec/kernel_interface.h"
 #include "userspace/base/text.h"
 #include "userspace/flight/event_ref.h"
 #include "userspace/record/cgroups.h"
@@ -36,7 +37,7 @@ Result<void> number_within(const char* setting, T value, T least, T most) {
 }
 
 Result<void> ring_size(const char* setting, uint64_t value, uint64_t least) {
-    FR_TRY(size_within(setting, value, least, 1u << 30));
+    FR_TRY(size_within(setting, value, least, 2u << 20)); // a BPF array's element is at most 4 MiB before 6.3
     if (std::has_single_bit(value)) return {};
     return fail(Code::usage, fmt::format("{} is {} bytes: it must be a power of two, like {}", setting, value,
                                          format_bytes(std::bit_ceil(value))));
@@ -51,8 +52,8 @@ Result<void> validate_window(const Config& c) {
     FR_TRY(absolute("window path", c.window_path));
     FR_TRY(size_within("window size", c.window_size, FR_WINDOW_SIZE_MIN, 1ull << 40));
     FR_TRY(number_within("vital share", c.vital_share, 0.05, 0.95));
-    FR_TRY(ring_size("vital ring", c.vital_ring, 2 * FR_RING_PAGE_VITAL));
-    return ring_size("syscall ring", c.syscall_ring, 2 * FR_RING_PAGE_SYSCALL);
+    FR_TRY(ring_size("vital ring", c.vital_ring, 4 * FR_RING_PAGE_VITAL));
+    return ring_size("syscall ring", c.syscall_ring, 4 * FR_RING_PAGE_SYSCALL);
 }
 
 Result<void> validate_recorded(const Config& c) {
@@ -62,6 +63,7 @@ Result<void> validate_recorded(const Config& c) {
             return fail(Code::usage, fmt::format("\"{}\" is not a class of events", printable(name)));
     if (c.syscalls.empty())
         return fail(Code::usage, "syscalls is empty: it must be \"all\", \"failed\", \"none\" or names with commas");
+    FR_TRY(number_within<uint32_t>("string limit", c.string_limit, 16, FR_STRING_MAX));
     FR_TRY(number_within<uint64_t>("kernel log backlog", c.kernel_log_backlog, 0, 1'000'000));
     FR_TRY(time_within("sample period", c.sample_period, kSecond / 10, 3600 * kSecond));
     FR_TRY(number_within<uint32_t>("top processes", c.top_processes, 1, 1000));
@@ -121,6 +123,7 @@ nlohmann::json to_json(const Config& c) {
             {"scope", c.scope},
             {"syscalls", c.syscalls},
             {"classes_off", c.classes_off},
+            {"string_limit", c.string_limit},
             {"kernel_log", c.kernel_log},
             {"kernel_log_backlog", c.kernel_log_backlog},
             {"sample_period_ns", c.sample_period},

@@ -28,8 +28,8 @@ struct Config {
     bool replace_window = false;
 
     // The rings in the kernel, of each CPU; powers of two.
-    uint64_t vital_ring = 1u << 20;
-    uint64_t syscall_ring = 4u << 20;
+    uint64_t vital_ring = 512u << 10;
+    uint64_t syscall_ring = 2u << 20;
 
     // Where dumps go: folders and URLs, as given with --to; what else they need is the ship layer's.
     std::vector<std::string> destinations = {"/var/lib/flightrec/dumps"};
@@ -40,6 +40,7 @@ struct Config {
     std::vector<std::string> scope;        // cgroup paths; empty: the whole machine
     std::string syscalls = "all";          // "all", "failed", "none" or names with commas
     std::vector<std::string> classes_off;  // class names as in --class
+    uint32_t string_limit = 256;           // bytes of a path or other string of a system call
     bool kernel_log = true;
     uint64_t kernel_log_backlog = 200;  // lines from before the start
 

@@ -352,7 +352,7 @@ bool ControlServer::Impl::take_request(Client& client) {
 
 void ControlServer::Impl::start_sending(Client& client, std::string_view json, State state) {
     client.out_size = std::min(json.size(), client.out.size() - 1);
-    std::memcpy(client.out.data(), json.data(), client.out_size);
+    json.copy(client.out.data(), client.out_size);
     client.out[client.out_size++] = '\n';
     client.out_sent = 0;
     client.state = state;

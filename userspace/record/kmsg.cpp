@@ -202,7 +202,7 @@ void KmsgReader::Impl::hold(const KmsgLine& line, std::string_view plain, uint64
     place->facility = line.facility;
     place->cut = plain.size() > place->text.size();
     place->size = std::min(plain.size(), place->text.size());
-    std::memcpy(place->text.data(), plain.data(), place->size);
+    plain.copy(place->text.data(), place->size);
 }
 
 // True when announcements make up the whole line; they are used up then. A line printed in pieces is announced in
@@ -327,7 +327,7 @@ void KmsgReader::announce(std::string_view text, bool cut, uint64_t at_ns, const
     place->at_ns = at_ns;
     place->order = ++impl.announcements;
     place->size = std::min(text.size(), place->text.size());
-    std::memcpy(place->text.data(), text.data(), place->size);
+    text.copy(place->text.data(), place->size);
     for (Held& h : impl.held) {
         if (!h.used || !impl.claim(h.view())) continue;
         h.used = false;

@@ -2,12 +2,15 @@
 #include "userspace/record/pipeline.h"
 
 #include <algorithm>
-#include <bit>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "userspace/base/clock.h"
 #include "userspace/base/log.h"
 #include "userspace/flight/block.h"
 #include "userspace/flight/event_builder.h"
+#include "userspace/flight/cgroup_table.h"
 #include "userspace/flight/process_table.h"
 #include "userspace/kernel/rules.h"
 
@@ -48,6 +51,11 @@ struct Pipeline::Impl {
     std::vector<uint64_t> drained_ns[FR_TRACK_COUNT];        // by CPU, when it was last read
     Counts counts;
     const std::array<uint8_t, FR_SYSCALL_RULES>& nargs = kernel::argument_counts();
+
+    Impl(const PipelineConfig& c, const PipelineParts& p, flight::EventBlockEncoder v, flight::EventBlockEncoder k,
+         flight::SyscallBlockEncoder s, flight::ProcessTable table, flight::CgroupTable groups)
+        : config(c), parts(p), vital(std::move(v)), keyframe(std::move(k)), syscalls(std::move(s)),
+          processes(std::move(table)), cgroups(std::move(groups)) {}
 
     bool write(uint8_t track, const flight::EncodedBlock& block);
     bool flush_vital();
@@ -197,12 +205,14 @@ void Pipeline::Impl::note_gap(uint8_t track, uint32_t cpu, kernel::RingReader& r
 // Called by the window when it begins a segment of the vital track: the state at its start.
 void Pipeline::Impl::write_keyframe() {
     const auto flush = [this] {
-        if (keyframe.empty()) return;
+        if (keyframe.empty()) return true;
         const auto result = parts.window->append(FR_TRACK_VITAL, keyframe.finish(FR_BLOCK_KEYFRAME));
         if (!result) log::debug("a keyframe is shorter than the state: {}", result.error().message);
+        return result.has_value();
     };
-    cgroups.write_keyframe(keyframe, flush);
-    processes.write_keyframe(keyframe, flush);
+    const uint64_t now = boot_ns();
+    cgroups.write_keyframe(keyframe, now, flush);
+    processes.write_keyframe(keyframe, now, flush);
     flush();
 }
 
@@ -257,15 +267,10 @@ Result<Pipeline> Pipeline::make(const PipelineConfig& config, const PipelinePart
     FR_ASSIGN(auto vital, make_fitting<flight::EventBlockEncoder>(512u << 10, 32u << 10, most, make_vital));
     FR_ASSIGN(auto keyframe, make_fitting<flight::EventBlockEncoder>(256u << 10, 32u << 10, most / 2, make_events));
     FR_ASSIGN(auto syscalls, make_fitting<flight::SyscallBlockEncoder>(16384, 256, most, make_syscalls));
-    FR_ASSIGN(auto processes, flight::ProcessTable::make(config.processes));
-    FR_ASSIGN(auto cgroups, flight::CgroupTable::make(config.cgroups));
-    auto impl = std::unique_ptr<Impl>(new Impl{.config = config,
-                                               .parts = parts,
-                                               .vital = std::move(vital),
-                                               .keyframe = std::move(keyframe),
-                                               .syscalls = std::move(syscalls),
-                                               .processes = std::move(processes),
-                                               .cgroups = std::move(cgroups)});
+    FR_ASSIGN(auto processes, flight::ProcessTable::make({.capacity = config.processes}));
+    FR_ASSIGN(auto cgroups, flight::CgroupTable::make({.capacity = config.cgroups}));
+    auto impl = std::make_unique<Impl>(config, parts, std::move(vital), std::move(keyframe), std::move(syscalls),
+                                       std::move(processes), std::move(cgroups));
     impl->vital_capacity = vital_capacity;
     for (uint8_t track = 0; track < FR_TRACK_COUNT; ++track) {
         impl->overwritten_seen[track].resize(parts.probes->cpus());

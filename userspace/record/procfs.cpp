@@ -366,7 +366,7 @@ struct ProcessScanner::Impl {
         if (cgroup.size() > last_cgroup.size()) return cgroup_id_of(layout.v2, cgroup);
         if (cgroup != std::string_view(last_cgroup.data(), std::min(last_cgroup_size, last_cgroup.size())) ||
             last_cgroup_size == SIZE_MAX) {
-            std::memcpy(last_cgroup.data(), cgroup.data(), cgroup.size());
+            cgroup.copy(last_cgroup.data(), cgroup.size());
             last_cgroup_size = cgroup.size();
             last_cgroup_id = cgroup_id_of(layout.v2, cgroup);
         }
@@ -388,7 +388,7 @@ struct ProcessScanner::Impl {
         const auto cgroup = cgroup_v2_path(*file);
         if (!cgroup) return scope.whole_machine() ? std::optional<std::string_view>("") : std::nullopt;
         if (!scope.covers(*cgroup) || cgroup->size() > path.size()) return std::nullopt;
-        std::memcpy(path.data(), cgroup->data(), cgroup->size());
+        cgroup->copy(path.data(), cgroup->size());
         return std::string_view(path.data(), cgroup->size());
     }
 
@@ -439,7 +439,7 @@ bool ProcessScanner::Impl::emit_process(uint32_t pid, const Emit& emit, bool bef
     event.pidns = status->ns_depth <= 1 ? own_pidns : pid_namespace(pid);
     if (auto adj = proc.read(pid, "oom_score_adj", text))
         event.oom_score_adj = static_cast<int32_t>(take_signed(*adj).value_or(0));
-    std::memcpy(event.comm, stat->comm.data(), std::min(stat->comm.size(), sizeof event.comm - 1));
+    stat->comm.copy(event.comm, sizeof event.comm - 1);
 
     if (!stat->kernel_thread()) {
         bool cut = false;

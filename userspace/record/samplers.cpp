@@ -479,7 +479,7 @@ void ProcessSampler::Impl::emit_task(uint32_t pid, uint32_t tid, int64_t growth_
     out.threads = stat->threads;
     out.fds = proc.count_fds(pid, status.fd_size, entries);
     out.state = stat->state;
-    std::memcpy(out.comm, stat->comm.data(), std::min(stat->comm.size(), sizeof out.comm - 1));
+    stat->comm.copy(out.comm, sizeof out.comm - 1);
     if (auto adj = proc.read(pid, "oom_score_adj", text))
         out.oom_score_adj = static_cast<int32_t>(take_signed(*adj).value_or(0));
     if (stat->state == 'D')
@@ -577,7 +577,7 @@ struct Hierarchy {
 void Hierarchy::open(Tracked& t, const CgroupEntry& entry) const {
     t.id = entry.id;
     t.path_size = static_cast<uint16_t>(std::min(entry.path.size(), t.path.size()));
-    std::memcpy(t.path.data(), entry.path.data(), t.path_size);
+    entry.path.copy(t.path.data(), t.path_size);
     const auto file = [&](const char* v2_name, const char* v1_name) {
         return KeptFile::open(entry.fd, v2() ? v2_name : v1_name);
     };

@@ -266,7 +266,7 @@ uint64_t TriggerEngine::request(uint32_t reason, std::string_view text, uint64_t
     facts.pid = facts.tid = pid;
     facts.uid = uid;
     const size_t size = std::min(text.size(), facts.text.size() - 1);
-    std::memcpy(facts.text.data(), text.data(), size);
+    text.copy(facts.text.data(), size);
     Key key;
     key.add(reason);
     return fire(facts, key.value(), reason != FR_TRIGGER_STALL, tail_ns.value_or(config_.tail_ns), now_ns);

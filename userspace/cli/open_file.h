@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening what a user named as FILE, with messages that say what to do, and telling about damage.
+#pragma once
+
+#include <string>
+
+#include "userspace/base/result.h"
+#include "userspace/flight/reader.h"
+
+namespace flightrec::cli {
+
+// As FlightFile::open, with the remedy in the message: not there, no permission, a directory, empty, not a flight file,
+// of a newer version.
+Result<flight::FlightFile> open_flight(const std::string& path);
+
+// One warning line for each of the first damaged places, and one for how many more there are; nothing when none.
+void warn_of_damage(const flight::Damage& damage);
+
+}  // namespace flightrec::cli

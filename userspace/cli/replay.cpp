@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// flightrec replay FILE: the events of a flight as text or JSON.
+#include "userspace/replay/replay.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "userspace/base/log.h"
+#include "userspace/base/text.h"
+#include "userspace/cli/commands.h"
+#include "userspace/cli/open_file.h"
+
+namespace flightrec::cli {
+namespace {
+
+struct Arguments {
+    std::string file;
+    std::string time, color = "auto";
+    bool json = false, stats = false, no_fd_names = false;
+    replay::ReplayOptions options;
+    uint64_t last = 0;
+    uint64_t incident = 0;
+    CLI::Option* has_last = nullptr;
+    CLI::Option* has_incident = nullptr;
+};
+
+constexpr const char* footer =
+    "\nTimes: -10s and +2s count from the trigger (--incident N, else the last one; a flight without a trigger: from\n"
+    "its end); \"2026-11-23 11:10:02.5\" is UTC, RFC 3339 zones are understood; @123.4 is seconds since boot.\n"
+    "Conditions are joined by AND, values of one condition by OR. Gaps in the record are always shown.\n"
+    "\nExamples:\n"
+    "  flightrec replay x.flight --since -5s --tail 100\n"
+    "  flightrec replay x.flight --pid 812 --syscall openat,connect --failed\n"
+    "  flightrec replay x.flight --cgroup /system.slice/shop.service --slower-than 100ms\n"
+    "  flightrec replay x.flight --class exec,exit,signal --time utc\n"
+    "  flightrec replay x.flight --json | jq 'select(.errno == \"ENOMEM\")'";
+
+void add_filter_options(CLI::App& command, Arguments& arguments) {
+    auto& f = arguments.options.filter;
+    const char* group = "Which events";
+    command.add_option("--since", f.since, "Only events from this moment on")->type_name("TIME")->group(group);
+    command.add_option("--until", f.until, "Only events up to this moment")->type_name("TIME")->group(group);
+    arguments.has_incident =
+        command.add_option("--incident", arguments.incident, "The trigger that times count from (default: the last)")
+            ->type_name("N")
+            ->group(group);
+    command.add_option("--pid", f.pids, "Events of, or about, these processes")
+        ->type_name("PID")
+        ->delimiter(',')
+        ->group(group);
+    command.add_option("--tid", f.tids, "Events of, or about, these threads")
+        ->type_name("TID")
+        ->delimiter(',')
+        ->group(group);
+    command.add_option("--tree", f.trees, "These processes and all their descendants")
+        ->type_name("PID")
+        ->delimiter(',')
+        ->group(group);
+    command.add_option("--comm", f.comms, "Threads or processes of this name; * ? [] match")
+        ->type_name("GLOB")
+        ->delimiter(',')
+        ->group(group);
+    command.add_option("--cgroup", f.cgroups, "Processes in this cgroup or below it; * ? [] match")
+        ->type_name("PATH")
+        ->delimiter(',')
+        ->group(group);
+    command
+        .add_option("--class", f.classes,
+                    "Events of these classes: exec, syscall, oom_kill, …, or samples, lifecycle, memory")
+        ->type_name("NAME")
+        ->delimiter(',')
+        ->group(group);
+    command.add_option("--syscall", f.syscalls, "These system calls")->type_name("NAME")->delimiter(',')->group(group);
+    command.add_flag("--failed", f.failed, "Only what failed")->group(group);
+    command.add_option("--errno", f.errnos, "Only what failed with this error")
+        ->type_name("NAME")
+        ->delimiter(',')
+        ->group(group);
+    command.add_option("--slower-than", f.slower_than, "System calls that took at least this long")
+        ->type_name("TIME")
+        ->group(group);
+    command.add_option("--grep", f.grep, "Events whose text holds this")->type_name("TEXT")->group(group);
+    arguments.has_last = command.add_option("--last,--tail", arguments.last, "Only the last N of them")
+                             ->type_name("N")
+                             ->check(CLI::PositiveNumber)
+                             ->group(group);
+}
+
+void add_output_options(CLI::App& command, Arguments& arguments) {
+    const char* group = "How they are shown";
+    command.add_flag("--json", arguments.json, "One JSON object a line (schemas/json/event.schema.json)")->group(group);
+    command.add_flag("--stats", arguments.stats, "Counts by system call and class instead of events")->group(group);
+    command.add_flag("-f,--follow", arguments.options.follow, "Go on with what a running recorder adds, until Ctrl-C")
+        ->group(group);
+    command
+        .add_flag("-v,--verbose", arguments.options.everything,
+                  "Also state, ledgers, modules, samples of single processes and cgroups")
+        ->group(group);
+    command.add_option("--time", arguments.time, "relative (to the trigger), utc, boot or delta")
+        ->check(CLI::IsMember({"relative", "utc", "boot", "delta"}))
+        ->type_name("STYLE")
+        ->group(group);
+    command.add_option("--color", arguments.color, "auto, always or never; NO_COLOR is honoured")
+        ->check(CLI::IsMember({"auto", "always", "never"}))
+        ->type_name("WHEN")
+        ->group(group);
+    command.add_flag("--no-fd-names", arguments.no_fd_names, "Show 3, not 3</etc/passwd>")->group(group);
+}
+
+bool use_color(const std::string& when) {
+    if (when == "always") return true;
+    if (when == "never" || std::getenv("NO_COLOR") != nullptr) return false;
+    const char* terminal = std::getenv("TERM");
+    return ::isatty(STDOUT_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
+}
+
+std::optional<replay::TimeStyle> time_style(const std::string& name) {
+    if (name == "relative") return replay::TimeStyle::relative;
+    if (name == "utc") return replay::TimeStyle::utc;
+    if (name == "boot") return replay::TimeStyle::boot;
+    if (name == "delta") return replay::TimeStyle::delta;
+    return std::nullopt;
+}
+
+Result<int> run(Arguments& arguments) {
+    auto& options = arguments.options;
+    if (arguments.has_last->count() != 0) options.last = arguments.last;
+    if (arguments.has_incident->count() != 0) options.incident = arguments.incident;
+    if (options.follow && arguments.stats) return fail(Code::usage, "--follow and --stats exclude each other");
+    if (options.follow && !options.filter.until.empty())
+        return fail(Code::usage, "--follow and --until exclude each other");
+    options.time = time_style(arguments.time);
+    options.text.color = use_color(arguments.color);
+    options.text.fd_names = !arguments.no_fd_names;
+    options.format = arguments.stats  ? (arguments.json ? replay::Format::stats_json : replay::Format::stats)
+                     : arguments.json ? replay::Format::json
+                                      : replay::Format::text;
+    FR_ASSIGN(auto file, open_flight(arguments.file));
+    stop_on_signals();
+    replay::Output out(STDOUT_FILENO);
+    FR_ASSIGN(const auto summary, replay::replay(file, options, out, stop_requested));
+    if (stop_requested.load() && !options.follow) return exit_interrupted;
+    if (summary.blocks_lost != 0)
+        log::warning("{} blocks were overwritten by the recorder while they were read", summary.blocks_lost);
+    if (summary.damage.none()) return exit_ok;
+    warn_of_damage(summary.damage);
+    log::error("{} is damaged; what could be read is shown", printable(arguments.file));
+    return exit_damaged;
+}
+
+}  // namespace
+
+void add_replay(CLI::App& app, Command& chosen) {
+    auto arguments = std::make_shared<Arguments>();  // owned by the callbacks of this command
+    CLI::App* command = app.add_subcommand("replay", "Show the events of a flight, newest last");
+    command->footer(footer);
+    command->add_option("FILE", arguments->file, "A dump, a live window, or a window of a dead machine")->required();
+    add_filter_options(*command, *arguments);
+    add_output_options(*command, *arguments);
+    command->callback([arguments, &chosen] { chosen = [arguments] { return run(*arguments); }; });
+}
+
+}  // namespace flightrec::cli

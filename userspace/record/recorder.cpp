@@ -1,0 +1,592 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/record/recorder.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+
+#include "userspace/base/clock.h"
+#include "userspace/base/handle.h"
+#include "userspace/base/log.h"
+#include "userspace/base/text.h"
+#include "userspace/flight/window.h"
+#include "userspace/kernel/probes.h"
+#include "userspace/kernel/rules.h"
+#include "userspace/record/cgroups.h"
+#include "userspace/record/control.h"
+#include "userspace/record/dumper.h"
+#include "userspace/record/identity.h"
+#include "userspace/record/incident_text.h"
+#include "userspace/record/kmsg.h"
+#include "userspace/record/notify.h"
+#include "userspace/record/pipeline.h"
+#include "userspace/record/previous.h"
+#include "userspace/record/procfs.h"
+#include "userspace/record/samplers.h"
+#include "userspace/record/symbols.h"
+#include "userspace/record/triggers.h"
+#include "userspace/ship/make_sink.h"
+#include "userspace/ship/shipper.h"
+
+namespace flightrec::record {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t ms = 1'000'000;
+constexpr uint64_t poll_longest_ns = 100 * ms;
+constexpr uint64_t poll_shortest_ns = 1 * ms;
+// Heap, stacks, code, libraries and the buffers of sinks; checked by a test against what the process really takes.
+constexpr uint64_t process_reserve = 96ull << 20;
+
+json capabilities_json(const std::vector<kernel::CapabilityReport>& report) {
+    json out = json::array();
+    for (const auto& capability : report) {
+        json entry{{"name", capability.spec->name}, {"available", capability.available()}};
+        for (const auto& v : capability.variants)
+            entry["variants"].push_back({{"how", kernel::describe(*v.variant)},
+                                         {"taken", v.taken},
+                                         {"refused", v.refused},
+                                         {"loses", v.variant->loses}});
+        out.push_back(std::move(entry));
+    }
+    return out;
+}
+
+uint32_t level_of(std::string_view cgroup_path) {
+    return cgroup_path == "/" ? 0 : static_cast<uint32_t>(std::count(cgroup_path.begin(), cgroup_path.end(), '/'));
+}
+
+void protect_from_oom_killer(const SystemPaths& paths) {
+    std::ofstream file(paths.proc + "/self/oom_score_adj");
+    file << "-1000" << std::flush;
+    if (!file)
+        log::warning("cannot set oom_score_adj to -1000 (CAP_SYS_RESOURCE missing): the OOM killer may take the recorder");
+}
+
+}  // namespace
+
+struct Recorder::Impl {
+    RecorderOptions options;
+    CgroupLayout layout;
+    Scope scope;
+    std::unique_ptr<ship::Shipper> shipper;
+    std::vector<std::string> sink_lines;
+    std::optional<flight::Window> window;
+    std::optional<kernel::Probes> probes;
+    std::optional<KernelSymbols> symbols;
+    std::optional<KmsgReader> kmsg;
+    std::optional<TriggerEngine> triggers;
+    std::optional<Pipeline> pipeline;
+    std::optional<ProcessScanner> scanner;
+    std::optional<SystemSampler> system_sampler;
+    std::optional<ProcessSampler> process_sampler;
+    std::optional<CgroupSampler> cgroup_sampler;
+    std::optional<ControlServer> control;
+    std::unique_ptr<Dumper> dumper;
+    std::optional<PreviousWindow> previous;
+    Fd signals, timer;
+    flight::EventBuilder builder;
+    json info;
+    std::string hostname;
+    Emit emit = [this](std::span<const std::byte> record) { pipeline->emit(record); };
+
+    uint64_t started_ns = 0, next_sample_ns = 0, interval_ns = poll_longest_ns;
+    ClockPair clock;
+    bool stopping = false;
+    int stop_signal = 0;
+    std::array<uint8_t, 16> recording_id{};
+    struct Waiter {
+        ControlClient client;
+        uint64_t incident = 0;  // 0: free
+    };
+    std::array<Waiter, kControlClients> waiters{};
+    uint64_t dumps_made = 0, dumps_failed = 0;
+
+    // start
+    Result<void> start();
+    Result<void> resolve_scope();
+    Result<void> open_sinks();
+    Result<void> open_window();
+    Result<void> load_probes();
+    Result<void> open_rest();
+    void first_look();
+    void lock_memory();
+    // the loop
+    Result<void> loop();
+    void on_signal();
+    void sample();
+    void check_clock();
+    void on_control(ControlClient client, const ControlRequest& request);
+    std::string status_json() const;
+    void set_timer(uint64_t interval);
+    // incidents
+    void begin_due_dump(uint64_t now);
+    void begin_dump(const Incident& incident);
+    void note_unfinished();
+    void finish_dump();
+    void marker(uint32_t kind, std::initializer_list<uint64_t> values, std::string_view text = {}, uint64_t at = 0);
+    void stop();
+    uint64_t ceiling() const;
+};
+
+// ---- start ----------------------------------------------------------------------------------------------------------
+
+Result<void> Recorder::Impl::resolve_scope() {
+    FR_ASSIGN(layout, find_cgroups(options.paths));
+    if (options.config.scope.empty()) return {};
+    if (!layout.v2.present())
+        return fail(Code::unsupported, "a scope needs the version 2 cgroup hierarchy, which is not mounted");
+    for (std::string& path : options.config.scope) {
+        if (path.starts_with(layout.v2.directory + "/")) path.erase(0, layout.v2.directory.size());
+        while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+        if (!cgroup_id_of(layout.v2, path))
+            return fail(Code::not_found, fmt::format("the scope {} is no cgroup below {}", path, layout.v2.directory));
+    }
+    FR_ASSIGN(scope, Scope::make(options.config.scope));
+    return {};
+}
+
+Result<void> Recorder::Impl::open_sinks() {
+    std::vector<std::unique_ptr<ship::Sink>> sinks;
+    for (const std::string& text : options.config.destinations) {
+        FR_ASSIGN(const auto destination, ship::parse_destination(text));
+        FR_ASSIGN(auto sink, ship::make_sink(destination, options.sinks));
+        sink_lines.push_back(sink->describe());
+        sinks.push_back(std::move(sink));
+    }
+    ship::ShipperConfig config;
+    config.spool.directory = options.config.spool_path;
+    config.spool.max_bytes = options.config.spool_size;
+    config.spool.reserve_bytes = options.config.window_size;
+    FR_ASSIGN(shipper, ship::Shipper::make(config, std::move(sinks)));
+    return {};
+}
+
+Result<void> Recorder::Impl::open_window() {
+    flight::WindowConfig config;
+    config.path = options.config.window_path;
+    config.size = options.config.window_size;
+    config.vital_share = options.config.vital_share;
+    FR_ASSIGN(previous, PreviousWindow::set_aside(config.path));
+    FR_ASSIGN(window, flight::Window::create(config, info.dump()));
+    std::copy_n(window->header().recording_id, 16, recording_id.begin());
+    return {};
+}
+
+Result<void> Recorder::Impl::load_probes() {
+    kernel::ProbeOptions o;
+    o.vital_ring = static_cast<uint32_t>(options.config.vital_ring);
+    o.syscall_ring = static_cast<uint32_t>(options.config.syscall_ring);
+    for (const std::string& path : scope.paths()) o.scope.push_back({cgroup_id_of(layout.v2, path), level_of(path)});
+    for (const std::string& name : options.config.classes_off)
+        if (const auto cls = flight::class_of_name(name)) o.classes_off |= 1ull << *cls;
+    // Without a scope every line of the kernel log is taken, and nobody needs to tell where it came from.
+    if (scope.whole_machine()) o.classes_off |= 1ull << FR_CLASS_KMSG;
+    o.string_limit = options.config.string_limit;
+    o.syscalls = !(o.classes_off & (1ull << FR_CLASS_SYSCALL));
+    FR_ASSIGN(o.rules, kernel::make_rules(options.config.syscalls));
+    FR_ASSIGN(probes, kernel::Probes::load(o));
+    return {};
+}
+
+Result<void> Recorder::Impl::open_rest() {
+    auto loaded = KernelSymbols::load(options.paths.proc + "/kallsyms");
+    if (loaded)
+        symbols = *std::move(loaded);
+    else
+        log::warning("kernel stacks will have addresses only: {}", loaded.error().message);
+    if (options.config.kernel_log) {
+        auto reader = KmsgReader::open(options.paths.kmsg,
+                                       {.backlog = scope.whole_machine() ? options.config.kernel_log_backlog : 0,
+                                        .only_announced = !scope.whole_machine()});
+        if (reader)
+            kmsg = *std::move(reader);
+        else
+            log::warning("the kernel log is not recorded: {}", reader.error().message);
+    }
+    std::array<uint8_t, 16> seed{};
+    if (getrandom(seed.data(), seed.size(), 0) != static_cast<ssize_t>(seed.size()))
+        return fail_errno(errno, "cannot get random numbers");
+    triggers.emplace(options.config.triggers, seed);
+    PipelineParts parts{&*probes, &*window, &*triggers, symbols ? &*symbols : nullptr, kmsg ? &*kmsg : nullptr};
+    FR_ASSIGN(pipeline, Pipeline::make({}, parts));
+    FR_ASSIGN(scanner, ProcessScanner::make(options.paths, layout, scope));
+    FR_ASSIGN(system_sampler, SystemSampler::make(options.paths));
+    ProcessSamplerConfig processes;
+    processes.top = options.config.top_processes;
+    FR_ASSIGN(process_sampler, ProcessSampler::make(options.paths, layout, scope, processes));
+    CgroupSamplerConfig cgroups;
+    cgroups.limit = options.config.sampled_cgroups;
+    FR_ASSIGN(cgroup_sampler, CgroupSampler::make(layout, scope, cgroups));
+    FR_ASSIGN(dumper, Dumper::make(*window, *shipper));
+    FR_ASSIGN(control, ControlServer::listen(options.config.control_path,
+                                             [this](ControlClient client, const ControlRequest& request) {
+                                                 on_control(client, request);
+                                             }));
+    return {};
+}
+
+// What was there before the first event: cgroups, then processes; the programs record already.
+void Recorder::Impl::first_look() {
+    marker(FR_MARKER_START, {static_cast<uint64_t>(getpid())}, options.version);
+    clock = clock_pair();
+    marker(FR_MARKER_CLOCK, {clock.realtime, 0}, {}, clock.boot);
+    if (layout.v2.present()) emit_cgroups(layout.v2, scope, 4096, builder, emit);
+    scanner->scan(emit);
+    if (previous->found()) marker(FR_MARKER_PREVIOUS_END, {}, previous->how_it_ended());
+}
+
+void Recorder::Impl::lock_memory() {
+    if (const auto locked = window->lock_memory(); !locked)
+        log::warning("the window is not locked in memory: {}", locked.error().message);
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
+        log::warning("the recorder's memory is not locked ({}): under memory pressure it may be slow", strerror(errno));
+}
+
+Result<void> Recorder::Impl::start() {
+    FR_TRY(validate(options.config));
+    if (geteuid() != 0)
+        return fail(Code::permission, "recording needs root: run it with sudo or as a system service");
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int s : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) sigaddset(&set, s);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr); // before any thread is made: they inherit it
+    signal(SIGPIPE, SIG_IGN);
+    signals = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    timer = Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (!signals.valid() || !timer.valid()) return fail_errno(errno, "cannot make signal and timer descriptors");
+
+    FR_TRY(resolve_scope());
+    started_ns = boot_ns();
+    info["identity"] = read_identity(options.paths, {.recorder_version = options.version,
+                                                     .config_hash = config_hash(options.config),
+                                                     .instance_id = options.config.instance_id,
+                                                     .labels = options.config.labels});
+    hostname = info["identity"].value("hostname", "unknown");
+    info["config"] = to_json(options.config);
+    info["recording"] = {{"started", format_utc(realtime_ns())}, {"started_boot_ns", started_ns}};
+    FR_TRY(open_sinks());
+    FR_TRY(open_window());
+    FR_TRY(load_probes());
+    info["capabilities"] = capabilities_json(probes->report());
+    FR_TRY(window->set_info(info.dump()));
+    FR_TRY(open_rest());
+    protect_from_oom_killer(options.paths);
+    lock_memory();
+    first_look();
+    if (previous->worth_shipping()) {
+        if (const auto shipped = previous->ship(*shipper, hostname, options.config.labels); !shipped)
+            log::warning("the previous window stays at {}: {}", previous->path().string(), shipped.error().message);
+    }
+    return {};
+}
+
+uint64_t Recorder::Impl::ceiling() const { return probes->memory() + window->size() + process_reserve; }
+
+// ---- the loop -------------------------------------------------------------------------------------------------------
+
+void Recorder::Impl::marker(uint32_t kind, std::initializer_list<uint64_t> values, std::string_view text, uint64_t at) {
+    auto& m = builder.begin<fr_marker>(FR_CLASS_MARKER);
+    m.event.time_ns = at ? at : boot_ns();
+    m.event.pid = m.event.tid = static_cast<uint32_t>(getpid());
+    m.kind = kind;
+    std::copy(values.begin(), values.end(), m.value);
+    if (!text.empty()) builder.blob(FR_BLOB_TEXT, text);
+    pipeline->emit(builder.bytes());
+}
+
+void Recorder::Impl::set_timer(uint64_t interval) {
+    const itimerspec spec{{}, {static_cast<time_t>(interval / 1'000'000'000), static_cast<long>(interval % 1'000'000'000)}};
+    timerfd_settime(timer.get(), 0, &spec, nullptr);
+}
+
+void Recorder::Impl::on_signal() {
+    signalfd_siginfo s{};
+    while (read(signals.get(), &s, sizeof s) == static_cast<ssize_t>(sizeof s)) {
+        if (s.ssi_signo == SIGUSR1) {
+            triggers->request(FR_TRIGGER_SIGNAL, "SIGUSR1", boot_ns(), s.ssi_pid, s.ssi_uid);
+        } else if (s.ssi_signo != SIGHUP) {
+            stopping = true;
+            stop_signal = static_cast<int>(s.ssi_signo);
+        }
+    }
+}
+
+void Recorder::Impl::sample() {
+    system_sampler->sample(emit);
+    process_sampler->sample(emit, system_sampler->stalled());
+    cgroup_sampler->sample(emit);
+    check_clock();
+}
+
+// The wall clock is mapped by pairs; a step of more than a millisecond is an event.
+void Recorder::Impl::check_clock() {
+    const ClockPair now = clock_pair();
+    const auto step = static_cast<int64_t>((now.realtime - clock.realtime) - (now.boot - clock.boot));
+    if (step > -1'000'000 && step < 1'000'000) return;
+    marker(FR_MARKER_CLOCK, {now.realtime, static_cast<uint64_t>(step)}, {}, now.boot);
+    clock = now;
+}
+
+std::string Recorder::Impl::status_json() const {
+    json out{{"ok", true}, {"v", kControlVersion}};
+    out["version"] = options.version;
+    out["pid"] = getpid();
+    out["uptime_s"] = (boot_ns() - started_ns) / 1'000'000'000;
+    out["window"] = {{"path", options.config.window_path}, {"size", window->size()}, {"blocks", pipeline->counts().blocks},
+                     {"events", pipeline->counts().events}};
+    out["memory_ceiling"] = ceiling();
+    out["scope"] = scope.paths();
+    const auto ledger = pipeline->ledger();
+    for (uint8_t c = 0; c < FR_CLASS_COUNT; ++c) {
+        const fr_ledger_line& l = ledger.line[c];
+        if (!l.produced) continue;
+        out["ledger"][std::string(flight::class_name(c))] = {
+            {"produced", l.produced}, {"stored", l.stored},   {"overwritten", l.overwritten},
+            {"torn", l.torn},         {"skipped", l.skipped}, {"pending", l.pending}};
+    }
+    const auto& t = triggers->counts();
+    out["incidents"] = {{"triggers", t.triggers}, {"incidents", t.incidents}, {"folded", t.folded},
+                        {"suppressed", t.suppressed}, {"dumps", dumps_made}, {"failed_dumps", dumps_failed}};
+    const auto ship = shipper->status();
+    for (const auto& s : ship.sinks)
+        out["sinks"].push_back({{"name", s.name}, {"queued", s.queued}, {"delivered", s.delivered}, {"refused", s.refused},
+                                {"last_error", s.last_error}, {"next_attempt_s", s.next_attempt.count() / 1000}});
+    out["spool"] = {{"incidents", ship.spool.incidents}, {"bytes", ship.spool.bytes}, {"dropped", ship.spool.dropped}};
+    return out.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+void Recorder::Impl::on_control(ControlClient client, const ControlRequest& request) {
+    if (request.cmd == "ping") {
+        control->reply(client, R"({"v":1,"ok":true})");
+    } else if (request.cmd == "status") {
+        control->reply(client, status_json());
+    } else if (request.cmd == "mark") {
+        marker(FR_MARKER_USER, {request.pid}, request.text);
+        control->reply(client, R"({"v":1,"ok":true})");
+    } else if (request.cmd == "dump") {
+        const uint64_t number =
+            triggers->request(FR_TRIGGER_COMMAND, request.text, boot_ns(), request.pid, request.uid, 200 * ms);
+        for (Waiter& w : waiters)
+            if (w.incident == 0) {
+                w = {client, number};
+                return;
+            }
+        control->reply_error(client, "too many dumps are being waited for");
+    } else {
+        control->reply_error(client, "unknown command");
+    }
+}
+
+Result<void> Recorder::Impl::loop() {
+    next_sample_ns = boot_ns();
+    set_timer(poll_shortest_ns);
+    const uint64_t end_ns = options.run_for_ns ? boot_ns() + options.run_for_ns : 0;
+    std::array<pollfd, 5 + kControlClients + 2> fds{};
+    while (!stopping) {
+        size_t n = 0;
+        const auto watch = [&](int fd) { fds[n++] = {fd, POLLIN, 0}; };
+        watch(timer.get());
+        watch(signals.get());
+        watch(probes->doorbell_fd());
+        watch(dumper->fd());
+        watch(kmsg ? kmsg->fd() : -1);
+        for (const pollfd& fd : control->fds())
+            if (n < fds.size()) fds[n++] = fd;
+        if (poll(fds.data(), n, 1000) < 0 && errno != EINTR) return fail_errno(errno, "poll");
+
+        uint64_t expirations = 0;
+        [[maybe_unused]] const ssize_t got = read(timer.get(), &expirations, sizeof expirations);
+        probes->drain_doorbell([](void*, const fr_doorbell&) {}, nullptr);
+        on_signal();
+        const double fill = pipeline->drain();
+        if (kmsg) kmsg->read(emit);
+        const uint64_t now = boot_ns();
+        if (now >= next_sample_ns) {
+            sample();
+            next_sample_ns = std::max(next_sample_ns + options.config.sample_period, now);
+        }
+        pipeline->seal_due();
+        control->on_ready();
+        finish_dump();
+        begin_due_dump(now);
+        if (end_ns && now >= end_ns) stopping = true;
+
+        // Aim at a quarter of the fullest ring: twice as often when it was fuller, more slowly when it was nearly empty.
+        if (fill > 0.25) interval_ns = std::max(poll_shortest_ns, interval_ns / 4);
+        else if (fill < 0.05) interval_ns = std::min(poll_longest_ns, interval_ns + interval_ns / 2);
+        set_timer(interval_ns);
+    }
+    stop();
+    return {};
+}
+
+// ---- incidents ------------------------------------------------------------------------------------------------------
+
+void Recorder::Impl::begin_due_dump(uint64_t now) {
+    if (dumper->busy()) return; // the engine keeps folding until then
+    if (const auto incident = triggers->poll(now)) begin_dump(*incident);
+}
+
+// System calls that had not returned: what every thread was doing at this moment.
+void Recorder::Impl::note_unfinished() {
+    const uint64_t now = boot_ns();
+    uint32_t limit = 4096;
+    std::array<char, 2048> buffer;
+    auto proc = ProcDir::open(options.paths.proc);
+    if (!proc) return;
+    for (const fr_syscall_entry& entry : probes->entries()) {
+        const fr_syscall_entry e = entry; // the kernel may write it meanwhile
+        if (e.enter_ns == 0 || e.enter_ns > now || e.tid == 0 || limit == 0) continue;
+        const auto text = proc->read(e.tid, "status", buffer);
+        const auto status = text ? parse_status(*text) : std::nullopt;
+        if (!status || status->pid != e.tid) continue;
+        auto& record = builder.begin<fr_syscall>(FR_CLASS_UNFINISHED);
+        record.event.time_ns = now;
+        record.event.tid = e.tid;
+        record.event.pid = status->tgid;
+        record.enter_ns = e.enter_ns;
+        record.nr = e.nr;
+        for (size_t i = 0; e.nr < FR_SYSCALL_RULES && i < kernel::argument_counts()[e.nr]; ++i) record.args[i] = e.args[i];
+        pipeline->emit(builder.bytes());
+        --limit;
+    }
+}
+
+void Recorder::Impl::begin_dump(const Incident& incident) {
+    std::string facts;
+    facts.reserve(16384);
+    write_json(incident, facts);
+    pipeline->drain();
+    if (kmsg) kmsg->read(emit);
+    marker(FR_MARKER_TRIGGER,
+           {incident.facts.reason, incident.facts.pid, incident.number, incident.suppressed_total}, facts,
+           incident.facts.time_ns);
+    note_unfinished();
+    sample();
+    pipeline->seal();
+
+    info["incident"] = json::parse(facts, nullptr, false);
+    info["incident"]["time"] = format_utc(clock.realtime + (incident.facts.time_ns - clock.boot));
+    ship::Incident shipped;
+    shipped.recording = recording_id;
+    shipped.number = incident.number;
+    shipped.realtime_ns = clock.realtime + (incident.facts.time_ns - clock.boot);
+    shipped.host = hostname;
+    shipped.reason = std::string(trigger_name(incident.facts.reason));
+    shipped.summary = describe_incident(incident);
+    shipped.labels.assign(options.config.labels.begin(), options.config.labels.end());
+    dumper->start(shipped, info.dump(-1, ' ', false, json::error_handler_t::replace));
+    log::info("incident {}: {}", incident.number, shipped.summary);
+}
+
+void Recorder::Impl::finish_dump() {
+    const auto outcome = dumper->finished();
+    if (!outcome) return;
+    if (outcome->error) {
+        ++dumps_failed;
+        log::error("incident {}: no dump: {}", outcome->incident, outcome->error->message);
+    } else {
+        ++dumps_made;
+        marker(FR_MARKER_DUMP, {outcome->incident, outcome->bytes, outcome->took_ns});
+        log::info("incident {}: dump of {} made in {} ms", outcome->incident, format_bytes(outcome->bytes),
+                  outcome->took_ns / ms);
+    }
+    for (Waiter& w : waiters) {
+        if (w.incident != outcome->incident) continue;
+        w.incident = 0;
+        if (outcome->error) {
+            control->reply_error(w.client, outcome->error->message);
+            continue;
+        }
+        const json reply{{"v", 1}, {"ok", true}, {"incident", outcome->incident}, {"bytes", outcome->bytes},
+                         {"name", std::filesystem::path(outcome->file).filename().string()}};
+        control->reply(w.client, reply.dump());
+    }
+}
+
+// In order: no new events, everything in the window, what is due dumped, what can be delivered quickly delivered.
+void Recorder::Impl::stop() {
+    notify_systemd("STOPPING=1");
+    const auto wait_for_dump = [&] {
+        const uint64_t deadline = boot_ns() + 5'000 * ms;
+        while (dumper->busy() && boot_ns() < deadline) {
+            pollfd fd{dumper->fd(), POLLIN, 0};
+            poll(&fd, 1, 100);
+            finish_dump();
+        }
+    };
+    wait_for_dump();
+    if (triggers->next_due()) { // its tail is cut short
+        if (const auto incident = triggers->poll(UINT64_MAX)) begin_dump(*incident);
+        wait_for_dump();
+    }
+    probes->detach();
+    pipeline->drain();
+    marker(FR_MARKER_STOP, {static_cast<uint64_t>(stop_signal)});
+    pipeline->seal();
+    if (const auto flushed = window->flush(false); !flushed) log::warning("{}", flushed.error().message);
+    const auto now = std::chrono::steady_clock::now();
+    if (dumps_made) shipper->flush(now + std::chrono::milliseconds(400));
+    shipper->stop(now + std::chrono::milliseconds(700));
+}
+
+// ---- interface ------------------------------------------------------------------------------------------------------
+
+Result<Recorder> Recorder::make(const RecorderOptions& options) {
+    auto impl = std::make_unique<Impl>();
+    impl->options = options;
+    FR_TRY(impl->start());
+    return Recorder(std::move(impl));
+}
+
+std::string Recorder::summary() const {
+    const Impl& s = *impl_;
+    std::string out;
+    const auto line = [&](std::string_view text) {
+        out += text;
+        out += '\n';
+    };
+    line(fmt::format("flightrec {} records {}", s.options.version,
+                     s.scope.whole_machine() ? std::string("the whole machine")
+                                             : fmt::format("{}", fmt::join(s.scope.paths(), ", "))));
+    for (const auto& capability : s.probes->report()) {
+        std::string how;
+        for (const auto& v : capability.variants)
+            if (v.taken) how += (how.empty() ? "" : ", ") + kernel::describe(*v.variant);
+        line(how.empty() ? fmt::format("  {:<24} not available (flightrec doctor tells why); lost: {}",
+                                       capability.spec->name, capability.spec->without)
+                         : fmt::format("  {:<24} {}", capability.spec->name, how));
+    }
+    line(fmt::format("window {} ({}, the last ones of two tracks)", s.options.config.window_path,
+                     format_bytes(s.window->size())));
+    line(fmt::format("memory ceiling {} (rings {}, window {}, process {})", format_bytes(s.ceiling()),
+                     format_bytes(s.probes->memory()), format_bytes(s.window->size()), format_bytes(process_reserve)));
+    for (const std::string& sink : s.sink_lines) line("dumps go to " + sink);
+    line(fmt::format("control socket {}", s.options.config.control_path));
+    return out;
+}
+
+Result<void> Recorder::run() {
+    notify_systemd("READY=1");
+    return impl_->loop();
+}
+
+Recorder::Recorder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Recorder::Recorder(Recorder&&) noexcept = default;
+Recorder& Recorder::operator=(Recorder&&) noexcept = default;
+Recorder::~Recorder() = default;
+
+}  // namespace flightrec::record
