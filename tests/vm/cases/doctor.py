@@ -12,5 +12,5 @@ echo $? >/var/out/status
 def check(run):
     text = run.out("doctor")
     run.expect(run.out("status").strip() == "0", f"doctor failed:\n{text}\n{run.out('doctor.err')}")
-    for word in ("exec", "fork", "exit", "signal", "oom", "syscall"):
+    for word in ("exec", "fork", "exit", "signal", "oom", "system calls"):
         run.expect(word in text.lower(), f"doctor says nothing of {word}:\n{text}")
