@@ -94,7 +94,7 @@ struct CgroupTable::Impl {
         if (!path) return;
         c->path_size = static_cast<uint16_t>(std::min(path->text.size(), Cgroup::path_max));
         c->path_cut = c->path_size < path->text.size() || (path->flags & FR_BLOB_CUT) != 0;
-        std::memcpy(c->path_bytes, path->text.data(), c->path_size);
+        if (c->path_size > 0) std::memcpy(c->path_bytes, path->text.data(), c->path_size);
     }
     void remove(uint64_t id, uint64_t hierarchy) {
         Cgroup* c = find(id, hierarchy);

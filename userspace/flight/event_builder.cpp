@@ -19,7 +19,7 @@ void EventBuilder::blob(uint8_t kind, std::string_view text, uint8_t flags) {
     const size_t whole = (sizeof blob + text.size() + FR_EVENT_ALIGN - 1) & ~size_t{FR_EVENT_ALIGN - 1};
     std::memset(buffer_.data() + size_, 0, whole);
     std::memcpy(buffer_.data() + size_, &blob, sizeof blob);
-    std::memcpy(buffer_.data() + size_ + sizeof blob, text.data(), text.size());
+    if (!text.empty()) std::memcpy(buffer_.data() + size_ + sizeof blob, text.data(), text.size());
     size_ += whole;
     finish();
 }

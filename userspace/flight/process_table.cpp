@@ -27,7 +27,7 @@ void copy_comm(char (&to)[FR_COMM_LEN], const char (&from)[FR_COMM_LEN]) { std::
 template <size_t N>
 void copy_text(char (&to)[N], uint16_t& size, bool& cut, std::string_view text, bool was_cut) {
     size = static_cast<uint16_t>(std::min(text.size(), N));
-    std::memcpy(to, text.data(), size);
+    if (size > 0) std::memcpy(to, text.data(), size);
     cut = was_cut || size < text.size();
 }
 

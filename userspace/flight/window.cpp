@@ -365,7 +365,7 @@ Result<void> Window::set_info(std::string_view json) {
     header.size = static_cast<__u32>(json.size());
     header.hash = header_hash(header, std::as_bytes(std::span(json)));
     std::byte* const to = s.map.at + s.file.info_offset[header.generation % 2];
-    std::memcpy(to + sizeof header, json.data(), json.size());
+    if (!json.empty()) std::memcpy(to + sizeof header, json.data(), json.size());
     std::atomic_thread_fence(std::memory_order_release);
     std::memcpy(to, &header, sizeof header);
     s.header_dirty = true;
