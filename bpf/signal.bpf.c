@@ -44,8 +44,10 @@ int signal_tp(u64* ctx) {
     struct task_struct* sender = current_task();
     if (!wanted(FR_CLASS_SIGNAL, target) && !wanted(FR_CLASS_SIGNAL, sender)) return 0;
 
-    void* handler = NULL;
-    bpf_core_read(&handler, sizeof(handler), &target->sighand->action[(sig - 1) & 63].sa.sa_handler);
+    struct sighand_struct* sighand = BPF_CORE_READ(target, sighand);
+    struct k_sigaction* action =
+        (void*)&sighand->action + (u64)((sig - 1) & 63) * bpf_core_type_size(struct k_sigaction);
+    void* handler = BPF_CORE_READ(action, sa.sa_handler);
     u32 flags = handler == NULL ? FR_SIGNAL_DEFAULT : (u64)handler == 1 ? FR_SIGNAL_IGNORED : FR_SIGNAL_HANDLED;
     bool chatty = CHATTY_SIGNALS & BIT(sig & 63);
     if ((flags != FR_SIGNAL_DEFAULT && chatty) || (flags == FR_SIGNAL_DEFAULT && (BIT(17) | BIT(23) | BIT(28)) & BIT(sig & 63))) {

@@ -34,8 +34,10 @@ static __always_inline u64 mm_counter_pages(struct mm_struct* mm, enum fr_mm_cou
     if (bpf_core_field_exists(old->rss_stat.count)) {
         value = BPF_CORE_READ(old, rss_stat.count[which].counter);
     } else {
+        /* not rss_stat[which]: an index that is no constant would be scaled by the size of our own declaration */
         struct mm_struct___from_6_2* now = (void*)mm;
-        value = BPF_CORE_READ(now, rss_stat[which].count);
+        struct percpu_counter* counter = (void*)&now->rss_stat + (u64)which * bpf_core_type_size(struct percpu_counter);
+        value = BPF_CORE_READ(counter, count);
     }
     return value < 0 ? 0 : (u64)value;
 }

@@ -49,6 +49,8 @@ struct Pipeline::Impl {
     std::array<uint64_t, FR_CLASS_COUNT> lost{};             // could not be stored: torn
     std::vector<uint64_t> overwritten_seen[FR_TRACK_COUNT];  // by CPU, to notice a gap
     std::vector<uint64_t> drained_ns[FR_TRACK_COUNT];        // by CPU, when it was last read
+    std::array<uint32_t, 64> newcomers{}, newcomers_given{};
+    size_t newcomer_count = 0;
     Counts counts;
     const std::array<uint8_t, FR_SYSCALL_RULES>& nargs = kernel::argument_counts();
 
@@ -176,6 +178,12 @@ void Pipeline::Impl::take_vital(std::span<std::byte> record, uint16_t cpu) {
             parts.triggers->on_event(event, boot_ns());
             add_vital(with_symbols(event), cpu);
             return;
+        case FR_CLASS_CGROUP_ATTACH: {
+            const auto attach = event.as<fr_cgroup_attach>();
+            if (!processes.find(attach.target_pid) && newcomer_count < newcomers.size())
+                newcomers[newcomer_count++] = attach.target_pid;
+            break;
+        }
         default: break;
     }
     processes.apply(event);
@@ -340,6 +348,12 @@ void Pipeline::seal() {
             impl_->flush_vital();
         }
     }
+}
+
+std::span<const uint32_t> Pipeline::newcomers() {
+    const size_t count = std::exchange(impl_->newcomer_count, 0);
+    impl_->newcomers_given = impl_->newcomers;
+    return {impl_->newcomers_given.data(), count};
 }
 
 flight::Ledger Pipeline::ledger() const { return impl_->ledger(false); }

@@ -52,6 +52,10 @@ class Pipeline {
     // Writes everything with a ledger at its end: what is in the window then balances. Used before a dump and at the end.
     void seal();
 
+    // Processes that were moved into view since the last call and are not in the table: at most 64, the rest are
+    // forgotten. The caller looks them up in /proc.
+    [[nodiscard]] std::span<const uint32_t> newcomers();
+
     [[nodiscard]] flight::Ledger ledger() const;
 
     struct Counts {

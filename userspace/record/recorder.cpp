@@ -412,6 +412,7 @@ Result<void> Recorder::Impl::loop() {
         probes->drain_doorbell([](void*, const fr_doorbell&) {}, nullptr);
         on_signal();
         const double fill = pipeline->drain();
+        for (const uint32_t pid : pipeline->newcomers()) scanner->emit_process(pid, emit);
         if (kmsg) kmsg->read(emit);
         const uint64_t now = boot_ns();
         if (now >= next_sample_ns) {
