@@ -2,8 +2,10 @@
 // Threads on pthreads, for the stack size and the timed join that std::thread lacks.
 #include "userspace/ship/thread.h"
 
+#include <condition_variable>
 #include <csignal>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "userspace/base/handle.h"
@@ -14,13 +16,25 @@ namespace {
 // OpenSSL and getaddrinfo(3) need some tens of KiB; the sanitizers several times that.
 constexpr size_t stack_size = 512u << 10;
 
-void* run(void* argument) {
-    const std::unique_ptr<std::function<void()>> body(static_cast<std::function<void()>*>(argument));
-    (*body)();
-    return nullptr;
-}
-
 }  // namespace
+
+struct Thread::State {
+    std::function<void()> body;
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool finished = false;
+
+    static void* run(void* argument) {
+        const std::unique_ptr<std::shared_ptr<State>> own(static_cast<std::shared_ptr<State>*>(argument));
+        State& state = **own;
+        state.body();
+        state.body = nullptr;  // what it holds goes first: it may hold the owner of this thread
+        const std::lock_guard lock(state.mutex);
+        state.finished = true;
+        state.changed.notify_all();
+        return nullptr;
+    }
+};
 
 Result<Thread> Thread::start(const char* name, std::function<void()> body) {
     pthread_attr_t attributes;
@@ -32,9 +46,11 @@ Result<Thread> Thread::start(const char* name, std::function<void()> body) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    auto owned = std::make_unique<std::function<void()>>(std::move(body));
     Thread thread;
-    const int err = pthread_create(&thread.id_, &attributes, run, owned.get());
+    thread.state_ = std::make_shared<State>();
+    thread.state_->body = std::move(body);
+    auto owned = std::make_unique<std::shared_ptr<State>>(thread.state_);
+    const int err = pthread_create(&thread.id_, &attributes, State::run, owned.get());
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (err != 0) return fail_errno(err, "cannot start a thread");
     (void)owned.release();  // run() owns it now
@@ -43,13 +59,15 @@ Result<Thread> Thread::start(const char* name, std::function<void()> body) {
     return thread;
 }
 
-Thread::Thread(Thread&& other) noexcept : id_(other.id_), running_(std::exchange(other.running_, false)) {}
+Thread::Thread(Thread&& other) noexcept
+    : id_(other.id_), running_(std::exchange(other.running_, false)), state_(std::move(other.state_)) {}
 
 Thread& Thread::operator=(Thread&& other) noexcept {
     if (this != &other) {
         join();
         id_ = other.id_;
         running_ = std::exchange(other.running_, false);
+        state_ = std::move(other.state_);
     }
     return *this;
 }
@@ -62,11 +80,11 @@ void Thread::join() {
 
 bool Thread::join_until(std::chrono::steady_clock::time_point deadline) {
     if (!running_) return true;
-    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.time_since_epoch()).count();
-    const timespec when{ns / 1'000'000'000, ns % 1'000'000'000};
-    // steady_clock is CLOCK_MONOTONIC in libstdc++.
-    if (pthread_clockjoin_np(id_, nullptr, CLOCK_MONOTONIC, &when) != 0) return false;
-    running_ = false;
+    {
+        std::unique_lock lock(state_->mutex);
+        if (!state_->changed.wait_until(lock, deadline, [&] { return state_->finished; })) return false;
+    }
+    join();
     return true;
 }
 

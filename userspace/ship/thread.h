@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 
 #include "userspace/base/result.h"
 
@@ -30,8 +31,10 @@ class Thread {
     [[nodiscard]] bool running() const { return running_; }
 
   private:
+    struct State;  // co-owned by this object and the thread, which may outlive it
     pthread_t id_{};
     bool running_ = false;
+    std::shared_ptr<State> state_;
 };
 
 }  // namespace flightrec::ship
