@@ -57,4 +57,4 @@ using Result = std::expected<T, Error>;
     auto FR_CONCAT(fr_assign_, __LINE__) = (expr);                                                 \
     if (!FR_CONCAT(fr_assign_, __LINE__))                                                          \
         return std::unexpected(std::move(FR_CONCAT(fr_assign_, __LINE__)).error());                \
-    lhs = *std::move(FR_CONCAT(fr_assign_, __LINE__))
+    lhs = *std::move(FR_CONCAT(fr_assign_, __LINE__))  // NOLINT(bugprone-macro-parentheses): lhs may declare
