@@ -21,6 +21,7 @@ namespace flightrec::record {
 namespace {
 
 constexpr uint32_t kUnknown32 = UINT32_MAX;
+constexpr uint64_t kStalledFactor = 5;  // on the budget of looking at processes
 
 uint32_t narrow(uint64_t value) { return static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX)); }
 uint64_t ms_of_ticks(uint64_t ticks) { return ns_of_ticks(ticks) / 1'000'000u; }
@@ -511,19 +512,20 @@ Result<ProcessSampler> ProcessSampler::make(const SystemPaths& paths, const Cgro
     return ProcessSampler(std::move(impl));
 }
 
-void ProcessSampler::sample(const Emit& emit, bool every_thread) {
+void ProcessSampler::sample(const Emit& emit, bool stalled) {
     Impl& impl = *impl_;
     const uint64_t cpu_began = thread_cpu_ns();
     const uint64_t now = boot_ns();
     impl.blocked.clear();
-    impl.look_at_known(now, every_thread);
+    impl.look_at_known(now, stalled);
     if (impl.pass_processes == 0) impl.pass_began = now;
+    const uint64_t budget = impl.config.budget_ns * (stalled ? kStalledFactor : 1);
     uint32_t until_check = 16;
     const bool complete = impl.list.walk([&](uint32_t pid) {
-        if (impl.look(pid, now, every_thread)) ++impl.pass_processes;
+        if (impl.look(pid, now, stalled)) ++impl.pass_processes;
         if (--until_check != 0) return true;
         until_check = 16;
-        return thread_cpu_ns() - cpu_began < impl.config.budget_ns;
+        return thread_cpu_ns() - cpu_began < budget;
     });
     impl.choose();
     for (const Seen* seen : impl.chosen) impl.emit_task(seen->pid, seen->pid, seen->growth, emit);

@@ -50,10 +50,12 @@ struct ProcessSamplerConfig {
 // fr_process_sample of the largest processes, of those that grow fastest and of every task found in state D.
 //
 // A sample looks at the processes that were large, grew or were blocked before, then goes through the others for as
-// long as its budget lasts and goes on from there in the next one. With few processes (about 1,000 for the default
-// budget) every sample sees all; with 10,000 a pass takes a few seconds. `growth` is since the process was looked at
-// before; a process seen for the first time has none.
-// Threads of state D are looked for when `every_thread` is given, in passes of the same kind; else leaders only.
+// long as its budget lasts and goes on from there in the next one. A look is one open, read and close of PID/stat
+// (13 µs measured on a small virtual machine under load), so the default budget sees some 700 processes a sample:
+// up to that many are all seen every time, 10,000 take a dozen samples (three when stalled). `growth` is since the
+// process was looked at before; a process seen for the first time has none.
+// When `stalled` (SystemSampler::stalled) the threads of a process are looked at too, for those in state D, and the
+// budget is five times as large; else only leaders are seen.
 class ProcessSampler {
   public:
     static Result<ProcessSampler> make(const SystemPaths& paths, const CgroupLayout& layout, const Scope& scope,
@@ -62,7 +64,7 @@ class ProcessSampler {
     ProcessSampler& operator=(ProcessSampler&&) noexcept;
     ~ProcessSampler();
 
-    void sample(const Emit& emit, bool every_thread = false);
+    void sample(const Emit& emit, bool stalled = false);
 
     struct Stats {
         uint64_t passes = 0;        // over all processes

@@ -321,6 +321,28 @@ TEST_F(Control, AClientThatDoesNotReadItsAnswerBlocksNobody) {
     EXPECT_TRUE(control_request(path(), {{"cmd", "ping"}}, milliseconds(2000)));
 }
 
+TEST_F(Control, ALateAnswerNeverReachesTheNextClient) {
+    std::optional<ControlClient> first;
+    auto server = ControlServer::listen(path(), [&](ControlClient client, const ControlRequest&) {
+        if (!first) first = client;
+    });
+    ASSERT_TRUE(server);
+    {
+        const Fd gone = connected();
+        send(gone.get(), "{\"v\":1,\"cmd\":\"dump\"}\n");
+        server->on_ready();
+    }
+    ASSERT_TRUE(first);
+    server->on_ready();
+    const Fd next = connected();
+    send(next.get(), "{\"v\":1,\"cmd\":\"dump\"}\n");
+    server->on_ready();
+    EXPECT_EQ(server->counts().requests, 2u);
+    server->reply(*first, R"({"v":1,"ok":true,"incident":1})");
+    char byte = 0;
+    EXPECT_EQ(::recv(next.get(), &byte, 1, MSG_DONTWAIT), -1) << "the answer was meant for another";
+}
+
 TEST_F(Control, ServingDoesNotAllocate) {
     uint64_t handled = 0;
     ControlServer* raw = nullptr;

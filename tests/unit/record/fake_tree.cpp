@@ -24,6 +24,11 @@ void* count_and_allocate(size_t size) {
 // NOLINTBEGIN(misc-new-delete-overloads)
 void* operator new(size_t size) { return count_and_allocate(size); }
 void* operator new[](size_t size) { return count_and_allocate(size); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+    ++allocation_count;
+    return std::malloc(size == 0 ? 1 : size);
+}
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, size_t) noexcept { std::free(p); }
