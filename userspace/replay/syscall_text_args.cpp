@@ -260,7 +260,7 @@ void put_socket_type(std::string& out, uint64_t value) {
 
 void put_socket_protocol(std::string& out, const SyscallCall& call, unsigned i) {
     const uint64_t domain = call.arg(0) & 0xffffffff, value = call.arg(i) & 0xffffffff;
-    if (call.nargs() == 4) return put_number(out, value);  // socketpair
+    if (call.nargs() == 4) return put_number(out, call.arg(i));  // socketpair
     if (domain == 17) {                                    // AF_PACKET
         out += "htons(";
         append_choice(out, sets::ethernet_protocol, (value & 0xff) << 8 | (value >> 8 & 0xff));
@@ -409,7 +409,6 @@ void put_fcntl_arg(std::string& out, const SyscallCall& call, unsigned i) {
         case 7:
         case 15:
         case 16:
-        case 17:
         case 36:
         case 37:
         case 38:
@@ -679,7 +678,7 @@ bool put_composed(std::string& out, const SyscallCall& call, unsigned i) {
         case swap_flags: put_swap_flags(out, value); return true;
         case personality: put_personality(out, value); return true;
         case ioprio: put_ioprio(out, value); return true;
-        case mempolicy: put_mempolicy(out, value); return true;
+        case mempolicy: put_mempolicy(out, i == 0 ? value & 0xffffffff : value); return true;  // set_mempolicy: an int
         case syslog_type: put_syslog_type(out, value); return true;
         case mount_flags: put_mount_flags(out, *constants_of(mount_flags, call.arch), value); return true;
         case futex2_flags: put_futex2_flags(out, value); return true;
@@ -955,8 +954,9 @@ void append_syscall_arg(std::string& out, const SyscallCall& call, unsigned inde
             return arch_prctl_gives(call.arg(0)) ? put_address(out, value) : put_hex(out, value);
         case ArgKind::quota_id: return put_id(out, value);
         case ArgKind::fsconfig_aux:
-        case ArgKind::waitid_id:
-        case ArgKind::kcmp_index: return call.arg(2) == 7 && index == 4 ? put_address(out, value) : put_int(out, value);
+        case ArgKind::waitid_id: return put_int(out, value);
+        case ArgKind::kcmp_index:  // the second of KCMP_EPOLL_TFD is a structure
+            return call.arg(2) == 7 && index == 4 ? put_address(out, value) : put_int(out, value);
         case ArgKind::semctl_arg: return put_address(out, value);
         default:
             if (!put_struct(out, call, index)) put_address(out, value);

@@ -294,6 +294,15 @@ bool put_socket_option(std::string& out, const SyscallCall& call, unsigned index
         fmt::format_to(std::back_inserter(out), "{{l_onoff={}, l_linger={}}}", on, seconds);
         return true;
     }
+    if (get && level == 1 && name == 4) {  // SO_ERROR
+        uint32_t error = 0;
+        if (!read_at(bytes, 0, error)) return false;
+        const std::string_view text = errno_name(static_cast<int>(error));
+        out += '[';
+        text.empty() ? put_number(out, error) : static_cast<void>(out += text);
+        out += ']';
+        return true;
+    }
     if (!get && (call.arg(index + 1) & 0xffffffff) < 4) return false;
     return put_boxed<int32_t>(out, bytes);
 }
