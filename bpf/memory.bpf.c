@@ -19,38 +19,25 @@ static __always_inline void blob_kernel_stack(struct draft* d, void* ctx) {
     blob_close(d, FR_BLOB_KSTACK, length, 0);
 }
 
-/* mm/oom_kill.c: static void oom_kill_process(struct oom_control *oc, const char *message): why somebody must die. */
-static __always_inline int remember_oom(struct oom_control* oc) {
-    struct fr_oom_context c = {};
+/* mm/oom_kill.c: bool out_of_memory(struct oom_control *oc), for the machine and for memory cgroups: why somebody must
+ * die. `oc` lives on the caller's stack until after mark_victim, when constraint and choice stand in it: only its
+ * address is kept, by the tid of the invoker. (oom_kill_process() itself refuses probes on Debian's 6.1.) */
+static __always_inline int remember_oom(u64 oc) {
     u32 tid = (u32)bpf_get_current_pid_tgid();
-    struct mem_cgroup* memcg = BPF_CORE_READ(oc, memcg);
-    c.known = 1;
-    c.gfp_mask = BPF_CORE_READ(oc, gfp_mask);
-    c.order = BPF_CORE_READ(oc, order);
-    c.total_pages = BPF_CORE_READ(oc, totalpages);
-    c.score = BPF_CORE_READ(oc, chosen_points);
-    c.constraint = BPF_CORE_READ(oc, constraint);
-    if (memcg) {
-        c.memcg_id = BPF_CORE_READ(memcg, css.cgroup, kn, id);
-        c.limit = BPF_CORE_READ(memcg, memory.max) * 4096;
-        c.usage = (u64)BPF_CORE_READ(memcg, memory.usage.counter) * 4096;
-        c.failures = BPF_CORE_READ(memcg, memory.failcnt);
-    }
-    bpf_map_update_elem(&oom_contexts, &tid, &c, BPF_ANY);
+    bpf_map_update_elem(&oom_contexts, &tid, &oc, BPF_ANY);
     return 0;
 }
 
-SEC("fentry/oom_kill_process")
-int oom_context_fentry(u64* ctx) { return remember_oom((void*)ctx[0]); }
+SEC("fentry/out_of_memory")
+int oom_context_fentry(u64* ctx) { return remember_oom(ctx[0]); }
 
-SEC("kprobe/oom_kill_process")
+SEC("kprobe/out_of_memory")
 int oom_context_kprobe(struct pt_regs* ctx) {
 #if defined(__TARGET_ARCH_x86)
-    u64 argument = ctx->di;
+    return remember_oom(ctx->di);
 #else
-    u64 argument = ctx->regs[0];
+    return remember_oom(ctx->regs[0]);
 #endif
-    return remember_oom((void*)argument);
 }
 
 static __always_inline void fill_victim(struct fr_oom_kill* e, struct task_struct* victim) {
@@ -75,19 +62,22 @@ static __always_inline void fill_victim(struct fr_oom_kill* e, struct task_struc
 
 static __always_inline void fill_context(struct fr_oom_kill* e) {
     u32 tid = (u32)bpf_get_current_pid_tgid();
-    struct fr_oom_context* c = bpf_map_lookup_elem(&oom_contexts, &tid);
-    if (!c || !c->known) return;
-    e->gfp_mask = c->gfp_mask;
-    e->order = c->order;
-    e->total_pages = c->total_pages;
-    e->score = c->score;
-    e->constraint = c->constraint;
+    u64* address = bpf_map_lookup_elem(&oom_contexts, &tid);
+    if (!address) return;
+    struct oom_control* oc = (void*)*address;
+    struct mem_cgroup* memcg = BPF_CORE_READ(oc, memcg);
+    e->gfp_mask = BPF_CORE_READ(oc, gfp_mask);
+    e->order = BPF_CORE_READ(oc, order);
+    e->total_pages = BPF_CORE_READ(oc, totalpages);
+    e->score = BPF_CORE_READ(oc, chosen_points);
+    e->constraint = BPF_CORE_READ(oc, constraint);
     e->flags |= FR_OOM_CONTEXT_KNOWN;
-    e->domain_cgroup_id = c->memcg_id;
-    e->domain_limit = c->limit;
-    e->domain_usage = c->usage;
-    e->domain_failures = c->failures;
-    if (c->memcg_id) e->flags |= FR_OOM_DOMAIN_KNOWN;
+    if (!memcg) return;
+    e->domain_cgroup_id = BPF_CORE_READ(memcg, css.cgroup, kn, id);
+    e->domain_limit = BPF_CORE_READ(memcg, memory.max) * 4096;
+    e->domain_usage = (u64)BPF_CORE_READ(memcg, memory.usage.counter) * 4096;
+    e->domain_failures = BPF_CORE_READ(memcg, memory.failcnt);
+    e->flags |= FR_OOM_DOMAIN_KNOWN;
 }
 
 static __always_inline int record_oom_kill(void* ctx, struct task_struct* victim) {

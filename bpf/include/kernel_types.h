@@ -151,6 +151,10 @@ struct pids_cgroup {
     atomic64_t limit;
 } FR_CORE;
 
+enum oom_constraint {
+    CONSTRAINT_NONE = 0,
+};
+
 struct oom_control {
     struct mem_cgroup* memcg;
     u32 gfp_mask;
@@ -158,7 +162,7 @@ struct oom_control {
     unsigned long totalpages;
     struct task_struct* chosen;
     long chosen_points;
-    u32 constraint;
+    enum oom_constraint constraint;
 } FR_CORE;
 
 struct task_io_accounting {

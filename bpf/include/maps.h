@@ -72,11 +72,11 @@ FR_SHARED struct {
     __uint(max_entries, FR_SCRATCH_COUNT);
 } scratch SEC(".maps");
 
-/* What oom_kill_process() was called with, by the tid of the invoker, until mark_victim follows. */
+/* Address of the struct oom_control that out_of_memory() was called with, by the tid of the invoker. */
 FR_SHARED struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(key_size, 4);
-    __uint(value_size, sizeof(struct fr_oom_context));
+    __uint(value_size, 8);
     __uint(max_entries, 256);
 } oom_contexts SEC(".maps");
 

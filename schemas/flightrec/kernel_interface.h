@@ -112,21 +112,10 @@ struct fr_doorbell {
     __u32 pid;
 };
 
-struct fr_oom_context {
-    __u64 memcg_id, limit, usage, failures; /* bytes; memcg_id 0: the machine */
-    __u64 total_pages;
-    __s64 score;
-    __u32 gfp_mask;
-    __s32 order;
-    __u32 constraint;
-    __u32 known;
-};
-
 FR_ASSERT_SIZE(struct fr_syscall_entry, 64);
 FR_ASSERT_SIZE(struct fr_capture, 8);
 FR_ASSERT_SIZE(struct fr_syscall_rule, 64);
 FR_ASSERT_SIZE(struct fr_control, 64);
 FR_ASSERT_SIZE(struct fr_doorbell, 8);
-FR_ASSERT_SIZE(struct fr_oom_context, 64);
 
 #endif /* FLIGHTREC_KERNEL_INTERFACE_H */

@@ -19,8 +19,8 @@ constexpr std::array oom_variants{
             "memory of a victim other than the invoker (the kernel log still tells it)"},
 };
 constexpr std::array oom_context_variants{
-    Variant{"oom_context_fentry", Attach::fentry, "oom_kill_process", ""},
-    Variant{"oom_context_kprobe", Attach::kprobe, "oom_kill_process", "a little time"},
+    Variant{"oom_context_fentry", Attach::fentry, "out_of_memory", ""},
+    Variant{"oom_context_kprobe", Attach::kprobe, "out_of_memory", "a little time"},
 };
 constexpr std::array alloc_variants{
     Variant{"alloc_failure_kprobe", Attach::kprobe, "warn_alloc", ""},
