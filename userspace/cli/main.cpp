@@ -28,9 +28,7 @@ void add_commands(CLI::App& app, cli::Command& chosen) {
     cli::add_doctor(app, chosen);
 #endif
     cli::add_replay(app, chosen);
-#ifdef FLIGHTREC_COMMAND_REPORT
     cli::add_report(app, chosen);
-#endif
     cli::add_verify(app, chosen);
 }
 

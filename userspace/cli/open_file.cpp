@@ -4,8 +4,11 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <string_view>
 
 #include "userspace/base/log.h"
 #include "userspace/base/text.h"
@@ -29,6 +32,13 @@ Result<flight::FlightFile> open_flight(const std::string& path) {
     if (error.code == Code::permission) error.message += "; flight files belong to root, try with sudo";
     if (error.code == Code::unsupported) error.message += "; read it with a newer flightrec";
     return std::unexpected(std::move(error));
+}
+
+bool use_color(const std::string& when) {
+    if (when == "always") return true;
+    if (when == "never" || std::getenv("NO_COLOR") != nullptr) return false;
+    const char* terminal = std::getenv("TERM");
+    return ::isatty(STDOUT_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
 }
 
 void warn_of_damage(const flight::Damage& damage) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening what a user named as FILE, with messages that say what to do, and telling about damage.
+// What the reading commands share: opening FILE with messages that say what to do, telling about damage, colour.
 #pragma once
 
 #include <string>
@@ -15,5 +15,9 @@ Result<flight::FlightFile> open_flight(const std::string& path);
 
 // One warning line for each of the first damaged places, and one for how many more there are; nothing when none.
 void warn_of_damage(const flight::Damage& damage);
+
+// Whether standard output is to be coloured: `when` is auto, always or never. NO_COLOR (no-color.org) and TERM=dumb
+// turn auto off.
+[[nodiscard]] bool use_color(const std::string& when);
 
 }  // namespace flightrec::cli

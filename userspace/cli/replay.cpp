@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <memory>
 
 #include "userspace/base/log.h"
@@ -108,13 +107,6 @@ void add_output_options(CLI::App& command, Arguments& arguments) {
         ->type_name("WHEN")
         ->group(group);
     command.add_flag("--no-fd-names", arguments.no_fd_names, "Show 3, not 3</etc/passwd>")->group(group);
-}
-
-bool use_color(const std::string& when) {
-    if (when == "always") return true;
-    if (when == "never" || std::getenv("NO_COLOR") != nullptr) return false;
-    const char* terminal = std::getenv("TERM");
-    return ::isatty(STDOUT_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
 }
 
 std::optional<replay::TimeStyle> time_style(const std::string& name) {

@@ -106,7 +106,10 @@ constexpr uint64_t kCreates = 0x400040;  // O_CREAT, __O_TMPFILE
 void put_string(std::string& out, const SyscallCall& call, unsigned i) {
     const auto& text = call.string(i);
     if (!text || call.arg(i) == 0) return put_address(out, call.arg(i));
-    put_quoted(out, text->text, (text->flags & FR_BLOB_CUT) != 0);
+    std::string_view bytes = text->text;
+    // getcwd() counts the NUL among the bytes it returns, readlink() has none.
+    if (call.kind(i) == ArgKind::path_out && bytes.ends_with('\0')) bytes.remove_suffix(1);
+    put_quoted(out, bytes, (text->flags & FR_BLOB_CUT) != 0);
 }
 
 // `["python3", "-c", "import json"]` of NUL-ended strings.

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// flightrec report FILE: why something died, with the evidence.
+#include "userspace/replay/report.h"
+
+#include <unistd.h>
+
+#include <memory>
+
+#include "userspace/base/log.h"
+#include "userspace/base/text.h"
+#include "userspace/cli/commands.h"
+#include "userspace/cli/open_file.h"
+#include "userspace/replay/output.h"
+
+namespace flightrec::cli {
+namespace {
+
+struct Arguments {
+    std::string file, color = "auto";
+    bool json = false;
+    uint64_t incident = 0;
+    CLI::Option* has_incident = nullptr;
+    replay::ReportOptions options;
+};
+
+Result<int> run(Arguments& arguments) {
+    if (arguments.has_incident->count() != 0) arguments.options.incident = arguments.incident;
+    FR_ASSIGN(const auto file, open_flight(arguments.file));
+    FR_ASSIGN(const auto report, replay::make_report(file, arguments.options));
+    replay::Output out(STDOUT_FILENO);
+    if (arguments.json)
+        replay::append_report_json(out.buffer(), arguments.file, file, report);
+    else
+        replay::append_report_text(out.buffer(), arguments.file, file, report, use_color(arguments.color));
+    FR_TRY(out.finish());
+    if (report.digest.damage.none()) return exit_ok;
+    warn_of_damage(report.digest.damage);
+    log::error("{} is damaged; the report rests on what could be read", printable(arguments.file));
+    return exit_damaged;
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, Command& chosen) {
+    auto arguments = std::make_shared<Arguments>();  // owned by the callbacks of this command
+    CLI::App* command = app.add_subcommand("report", "Say what died and why, with the evidence");
+    command->footer(
+        "\nThe verdict stands first. Times of evidence count from the incident, in seconds. What the flight does not\n"
+        "tell is said to be unknown; the last section lists what was lost.\n"
+        "\nExamples:\n"
+        "  flightrec report x.flight\n"
+        "  flightrec report x.flight --json | jq -r '.incidents[].verdict'");
+    command->add_option("FILE", arguments->file, "A dump, a live window, or a window of a dead machine")->required();
+    arguments->has_incident =
+        command->add_option("--incident", arguments->incident, "Only this incident of the recording")->type_name("N");
+    command
+        ->add_option("--last-calls", arguments->options.last_calls,
+                     "How many of the victim's last system calls to show")
+        ->type_name("N")
+        ->check(CLI::Range(0, 10000));
+    command->add_flag("--json", arguments->json, "One JSON object (schemas/json/report.schema.json)");
+    command->add_option("--color", arguments->color, "auto, always or never; NO_COLOR is honoured")
+        ->check(CLI::IsMember({"auto", "always", "never"}))
+        ->type_name("WHEN");
+    command->callback([arguments, &chosen] { chosen = [arguments] { return run(*arguments); }; });
+}
+
+}  // namespace flightrec::cli

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop: events in time order, through the joining of system calls, the state and the filter to a renderer.
+#include "userspace/replay/replay.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+#include "userspace/flight/event_builder.h"
+#include "userspace/replay/call_stats.h"
+#include "userspace/replay/event_source.h"
+#include "userspace/replay/flight_info.h"
+#include "userspace/replay/json_renderer.h"
+#include "userspace/replay/losses.h"
+#include "userspace/replay/syscall_merge.h"
+
+namespace flightrec::replay {
+namespace {
+
+using flight::EventRef;
+
+// The last N rendered events, each in a string that is used again.
+class LastLines {
+  public:
+    explicit LastLines(size_t limit) : limit_(limit) {}
+    std::string& next() {
+        if (lines_.size() < limit_) return lines_.emplace_back();
+        std::string& line = lines_[begin_];
+        begin_ = (begin_ + 1) % limit_;
+        line.clear();
+        return line;
+    }
+    [[nodiscard]] size_t size() const { return lines_.size(); }
+    void write(Output& out) {
+        for (size_t i = 0; i < lines_.size(); ++i) {
+            out.buffer() += lines_[(begin_ + i) % lines_.size()];
+            out.commit();
+        }
+    }
+
+  private:
+    size_t limit_;
+    size_t begin_ = 0;
+    std::vector<std::string> lines_;
+};
+
+// One pass over the file.
+class Pass {
+  public:
+    Pass(const ReplayOptions& options, const Timeline& timeline, const WallClock& clock, EventFilter filter,
+         schemas::Arch arch, Output& out)
+        : options_(options),
+          filter_(std::move(filter)),
+          out_(out),
+          state_(arch),
+          merge_(arch),
+          text_(options.time.value_or(timeline.reference_ns ? TimeStyle::relative : TimeStyle::utc),
+                timeline.reference_or_end(), clock, options.text),
+          json_(timeline.reference_ns, clock) {
+        if (options.last) last_.emplace(std::max<uint64_t>(*options.last, 1));
+    }
+
+    void event(const EventRef& event, bool keyframe) {
+        keyframe_ = keyframe;
+        summary.events += keyframe ? 0 : 1;
+        merge_.feed(event, [this](const EventRef& e) { show(e); });
+    }
+    // What is held back, and the last lines.
+    void finish() {
+        keyframe_ = false;
+        merge_.finish([this](const EventRef& e) { show(e); });
+        if (last_) last_->write(out_);
+        last_.reset();
+        if (options_.format == Format::stats) stats_.append_text(out_.buffer(), state_.arch());
+        if (options_.format == Format::stats_json) stats_.append_json(out_.buffer(), state_.arch());
+    }
+    // Counts only matches from there on as found: before it, system calls were not read. Gaps never count.
+    void count_from(uint64_t ns) { count_from_ns_ = ns; }
+    [[nodiscard]] uint64_t matched() const { return matched_; }
+    [[nodiscard]] const EventFilter& filter() const { return filter_; }
+
+    ReplaySummary summary;
+
+  private:
+    void show(const EventRef& event) {
+        state_.begin(event);
+        if (wanted(event)) render(event);
+        state_.end(event);
+    }
+    bool wanted(const EventRef& event) {
+        const bool json = options_.format == Format::json;
+        if (keyframe_ && !options_.everything && !filter_.names_class(event.head().cls)) return false;
+        if (!json && hidden_in_text(event) && !options_.everything && !filter_.names_class(event.head().cls))
+            return false;
+        return filter_.in_time(event.head().time_ns) && filter_.matches(event, state_);
+    }
+    void render(const EventRef& event) {
+        if (options_.format == Format::stats || options_.format == Format::stats_json) {
+            stats_.add(event);
+            return;
+        }
+        const bool loss = EventFilter::is_loss(event);
+        if (!filter_.grep().empty() && !loss) {
+            scratch_.clear();
+            append_event_text(scratch_, event, state_, plain_);
+            if (scratch_.find(filter_.grep()) == std::string::npos) return;
+        }
+        std::string& line = last_ ? last_->next() : out_.buffer();
+        if (options_.format == Format::json)
+            json_.append(line, event, state_);
+        else
+            text_.append(line, event, state_);
+        ++summary.shown;
+        if (!loss && event.head().time_ns >= count_from_ns_) ++matched_;
+        if (!last_) out_.commit();
+    }
+
+    const ReplayOptions& options_;
+    EventFilter filter_;
+    Output& out_;
+    ReplayState state_;
+    SyscallMerge merge_;
+    TextRenderer text_;
+    JsonRenderer json_;
+    CallStats stats_;
+    std::optional<LastLines> last_;
+    TextOptions plain_;
+    std::string scratch_;
+    uint64_t matched_ = 0;
+    uint64_t count_from_ns_ = 0;
+    bool keyframe_ = false;
+};
+
+// Says where parts of the file are missing, as the recorder's own gaps are said.
+class MissingMarkers {
+  public:
+    explicit MissingMarkers(std::vector<MissingPart> parts) : parts_(std::move(parts)) {}
+    template <class Show>
+    void before(uint64_t time_ns, Show&& show) {
+        while (next_ < parts_.size() && parts_[next_].time_ns <= time_ns) {
+            const auto& part = parts_[next_++];
+            auto& marker = builder_.begin<fr_marker>(FR_CLASS_MARKER);
+            marker.event.time_ns = part.time_ns;
+            marker.event.flags = FR_EVENT_SYNTHETIC;
+            marker.kind = FR_MARKER_GAP;
+            marker.value[0] = FR_UNKNOWN;
+            marker.value[1] = part.track;
+            marker.value[2] = part.events;
+            show(EventRef{builder_.bytes(), 0, sizeof(fr_marker)});
+        }
+    }
+    [[nodiscard]] uint64_t total() const {
+        uint64_t sum = 0;
+        for (const auto& part : parts_) sum += part.events;
+        return sum;
+    }
+
+  private:
+    std::vector<MissingPart> parts_;
+    size_t next_ = 0;
+    flight::EventBuilder builder_;
+};
+
+void run(Pass& pass, const flight::FlightFile& file, uint64_t calls_from_ns, const Output& out,
+         const std::atomic<bool>& stop) {
+    EventSource source(file, calls_from_ns, pass.filter().to_ns(), !pass.filter().no_syscalls());
+    MissingMarkers missing(missing_parts(file));
+    pass.summary.missing = missing.total();
+    uint32_t since_check = 0;
+    while (const auto event = source.next()) {
+        if (!source.in_keyframe())
+            missing.before(event->head().time_ns, [&](const EventRef& e) { pass.event(e, false); });
+        pass.event(*event, source.in_keyframe());
+        if (++since_check == 256) {
+            since_check = 0;
+            if (stop.load(std::memory_order_relaxed) || !out.open()) break;
+        }
+    }
+    pass.summary.blocks_lost = source.blocks_lost();
+    pass.summary.damage = source.damage();
+}
+
+// The times from which the last `events` system calls would be read, later ones first; ends with `from`.
+std::vector<uint64_t> starts_for_last(const flight::FlightFile& file, uint64_t from, uint64_t to, uint64_t wanted) {
+    std::vector<std::pair<uint64_t, uint64_t>> blocks;  // first_ns, events
+    for (const auto& segment : file.segments())
+        for (const auto& block : segment.blocks)
+            if (block.header.kind != FR_BLOCK_KEYFRAME && block.header.first_ns <= to)
+                blocks.emplace_back(block.header.first_ns, block.header.events);
+    std::sort(blocks.rbegin(), blocks.rend());
+    std::vector<uint64_t> out;
+    uint64_t sum = 0;
+    uint64_t goal = std::max<uint64_t>(wanted, 1000) * 2;
+    for (const auto& [first_ns, events] : blocks) {
+        if (first_ns <= from) break;
+        sum += events;
+        if (sum < goal) continue;
+        out.push_back(first_ns);
+        goal = sum * 8;
+    }
+    out.push_back(from);
+    return out;
+}
+
+// Blocks of a live window as they appear, in time order as far as what one look finds allows.
+Result<void> follow(Pass& pass, flight::FlightFile& file, Output& out, const std::atomic<bool>& stop) {
+    std::vector<uint64_t> storage;  // records, 8-aligned
+    struct Slice {
+        uint64_t time_ns;
+        size_t offset, size;
+        uint16_t cpu, fixed_size;
+    };
+    std::vector<Slice> slices;
+    while (!stop.load() && out.open()) {
+        storage.clear();
+        slices.clear();
+        for (const auto& block : file.refresh()) {
+            if (block.header.kind == FR_BLOCK_KEYFRAME) continue;
+            const auto events = file.decode(block);
+            if (!events) {
+                ++pass.summary.blocks_lost;
+                continue;
+            }
+            for (const auto& event : *events) {
+                const size_t offset = storage.size();
+                storage.resize(offset + event.bytes.size() / 8);
+                std::memcpy(storage.data() + offset, event.bytes.data(), event.bytes.size());
+                slices.push_back({event.head().time_ns, offset, event.bytes.size(), event.cpu, event.fixed_size});
+            }
+        }
+        std::stable_sort(slices.begin(), slices.end(),
+                         [](const Slice& a, const Slice& b) { return a.time_ns < b.time_ns; });
+        for (const auto& slice : slices) {
+            const auto* bytes = reinterpret_cast<const std::byte*>(storage.data() + slice.offset);
+            pass.event({{bytes, slice.size}, slice.cpu, slice.fixed_size}, false);
+        }
+        out.commit(true);
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<ReplaySummary> replay(flight::FlightFile& file, const ReplayOptions& options, Output& out,
+                             const std::atomic<bool>& stop) {
+    const auto arch = FlightInfo::parse(file.info_json()).arch();
+    const FileClock clock(file);
+    FR_ASSIGN(const Timeline timeline, read_timeline(file, options.incident));
+    FR_ASSIGN(const EventFilter filter, EventFilter::make(options.filter, timeline, clock, arch));
+    if (!options.last) {
+        Pass pass(options, timeline, clock, filter, arch, out);
+        run(pass, file, filter.from_ns(), out, stop);
+        if (options.follow) {
+            out.commit(true);
+            FR_TRY(follow(pass, file, out, stop));
+        }
+        pass.finish();
+        FR_TRY(out.finish());
+        return pass.summary;
+    }
+    // Further and further back, until enough was found.
+    const auto starts = starts_for_last(file, filter.from_ns(), filter.to_ns(), *options.last);
+    for (size_t i = 0; i < starts.size(); ++i) {
+        Pass pass(options, timeline, clock, filter, arch, out);
+        pass.count_from(starts[i]);
+        run(pass, file, starts[i], out, stop);
+        if (pass.matched() < *options.last && i + 1 < starts.size()) continue;
+        pass.finish();
+        if (options.follow) {
+            out.commit(true);
+            FR_TRY(follow(pass, file, out, stop));
+        }
+        FR_TRY(out.finish());
+        return pass.summary;
+    }
+    return ReplaySummary{};
+}
+
+}  // namespace flightrec::replay

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making a report: the digest, the victim's system calls, a verdict for each incident, and what cannot be known.
+#include "userspace/replay/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+
+#include "userspace/base/clock.h"
+#include "userspace/base/text.h"
+#include "userspace/replay/event_source.h"
+#include "userspace/replay/event_text.h"
+#include "userspace/replay/names.h"
+#include "userspace/replay/syscall_merge.h"
+#include "userspace/replay/text_renderer.h"
+#include "userspace/replay/verdict.h"
+
+namespace flightrec::replay {
+namespace {
+
+using flight::EventRef;
+
+constexpr uint64_t second = 1'000'000'000;
+constexpr uint64_t calls_look_back_ns = 30 * second;
+constexpr uint64_t calls_read_max = 4'000'000;  // system calls decoded for one incident
+
+// From when on calls are read: half a minute before, less where so many happened that reading them would take long.
+uint64_t calls_from(const flight::FlightFile& file, uint64_t time_ns) {
+    const uint64_t earliest = time_ns > calls_look_back_ns ? time_ns - calls_look_back_ns : 0;
+    std::vector<std::pair<uint64_t, uint64_t>> blocks;  // first_ns, events
+    for (const auto& segment : file.segments())
+        for (const auto& block : segment.blocks)
+            if (segment.header.track == FR_TRACK_SYSCALL && block.header.first_ns <= time_ns &&
+                block.header.last_ns >= earliest)
+                blocks.emplace_back(block.header.first_ns, block.header.events);
+    std::sort(blocks.rbegin(), blocks.rend());
+    uint64_t sum = 0;
+    for (const auto& [first_ns, events] : blocks) {
+        sum += events;
+        if (sum > calls_read_max) return std::max(first_ns, earliest);
+    }
+    return earliest;
+}
+
+class CallReader {
+  public:
+    CallReader(const IncidentSeed& seed, size_t last, schemas::Arch arch)
+        : seed_(seed), last_(last), state_(arch), arch_(arch), merge_(arch) {}
+
+    LastCalls read(const flight::FlightFile& file) {
+        out_.from_ns = calls_from(file, seed_.time_ns);
+        // A little after: the call it died in may be recorded as unfinished at the dump.
+        EventSource source(file, out_.from_ns, seed_.last_ns + 10 * second, true);
+        while (const auto event = source.next()) merge_.feed(*event, [this](const EventRef& e) { take(e); });
+        merge_.finish([this](const EventRef& e) { take(e); });
+        out_.last.assign(lines_.begin(), lines_.end());
+        for (auto& [key, failures] : failures_) out_.failures.push_back(std::move(failures));
+        std::sort(out_.failures.begin(), out_.failures.end(),
+                  [](const auto& a, const auto& b) { return a.count > b.count; });
+        if (first_ns_ > out_.from_ns) out_.from_ns = first_ns_;
+        return std::move(out_);
+    }
+
+  private:
+    void take(const EventRef& event) {
+        state_.begin(event);
+        const auto& head = event.head();
+        const bool call =
+            head.cls == FR_CLASS_SYSCALL || head.cls == FR_CLASS_SYSCALL_ENTER || head.cls == FR_CLASS_UNFINISHED;
+        if (call && head.pid == seed_.pid && (head.time_ns <= seed_.last_ns || head.cls != FR_CLASS_SYSCALL))
+            count(event);
+        state_.end(event);
+    }
+    Evidence line(const EventRef& event) {
+        Evidence out{event.head().time_ns, {}};
+        append_process_name(out.text, display_comm(event, state_), event.head().pid);
+        out.text += ' ';
+        append_event_text(out.text, event, state_, {.string_limit = 200});
+        return out;
+    }
+    void count(const EventRef& event) {
+        const auto call = event.as<fr_syscall>();
+        if (first_ns_ == 0) first_ns_ = event.head().time_ns;
+        if (event.head().cls == FR_CLASS_UNFINISHED) {
+            if (out_.unfinished.size() < 20) out_.unfinished.push_back(line(event));
+            return;
+        }
+        ++out_.calls;
+        lines_.push_back(line(event));
+        if (lines_.size() > last_) lines_.pop_front();
+        if (call.result >= 0 || call.result <= -4096) return;
+        ++out_.failed;
+        const auto* info = schemas::find_syscall(arch_, call.nr);
+        auto& failures = failures_[{call.nr, call.result}];
+        ++failures.count;
+        failures.last = line(event);
+        failures.syscall = info != nullptr ? std::string(info->name) : fmt::format("syscall_{}", call.nr);
+        failures.error = errno_name(static_cast<int>(-call.result));
+        if (failures.error.empty()) failures.error = fmt::format("error {}", -call.result);
+    }
+
+    const IncidentSeed& seed_;
+    size_t last_;
+    ReplayState state_;
+    schemas::Arch arch_;
+    SyscallMerge merge_;
+    LastCalls out_;
+    std::deque<Evidence> lines_;
+    std::map<std::pair<uint32_t, int64_t>, LastCalls::Failures> failures_;
+    uint64_t first_ns_ = 0;
+};
+
+void judge(const VerdictInput& in, IncidentReport& out) {
+    switch (in.seed.kind) {
+        case IncidentKind::oom: return oom_verdict(in, out);
+        case IncidentKind::crash: return crash_verdict(in, out);
+        case IncidentKind::fork_failure:
+        case IncidentKind::alloc_failure: return limit_verdict(in, out);
+        case IncidentKind::stall: return stall_verdict(in, out);
+        case IncidentKind::request:
+        case IncidentKind::other: return request_verdict(in, out);
+    }
+}
+
+void add_limit(Report& report, std::string topic, std::string text, std::vector<Evidence> evidence = {}) {
+    report.limits.push_back({std::move(topic), std::move(text), true, std::move(evidence)});
+}
+
+void add_window_limits(Report& report, const flight::FlightFile& file) {
+    const Digest& d = report.digest;
+    if (d.events + d.syscalls == 0) {
+        add_limit(report, "empty", "there are no events in this file");
+        return;
+    }
+    std::string text = fmt::format("it begins {} and ends {}; what happened outside is not known",
+                                   format_utc(file.realtime_of(d.timeline.first_ns)),
+                                   format_utc(file.realtime_of(d.timeline.last_ns)));
+    if (d.evicted[FR_TRACK_VITAL] != 0)
+        text += fmt::format("; {} earlier events had left the window", d.evicted[FR_TRACK_VITAL]);
+    add_limit(report, "span", std::move(text));
+    if (d.syscalls == 0)
+        add_limit(report, "syscalls", "no system calls are in it");
+    else if (d.first_syscall_ns > d.timeline.first_ns + second || d.evicted[FR_TRACK_SYSCALL] != 0)
+        add_limit(report, "syscalls",
+                  fmt::format("system calls are in it from {} on; {} earlier ones had left the window",
+                              format_utc(file.realtime_of(d.first_syscall_ns)), d.evicted[FR_TRACK_SYSCALL]));
+}
+
+void add_loss_limits(Report& report) {
+    const Digest& d = report.digest;
+    std::array<uint64_t, FR_TRACK_COUNT> overwritten{}, missing{};
+    std::vector<Evidence> lines;
+    for (const auto& gap : d.gaps) {
+        (gap.in_file ? missing : overwritten)[gap.track % FR_TRACK_COUNT] += gap.events;
+        if (lines.size() < 5)
+            lines.push_back({gap.time_ns, fmt::format("{} events of the {} track {}", gap.events, track_name(gap.track),
+                                                      gap.in_file ? "are missing from the file"
+                                                                  : "were overwritten before they were read")});
+    }
+    for (uint8_t track = 0; track < FR_TRACK_COUNT; ++track) {
+        if (overwritten[track] != 0)
+            add_limit(
+                report, "gaps",
+                fmt::format("{} events of the {} track were overwritten in the kernel's ring before they were read",
+                            overwritten[track], track_name(track)),
+                lines);
+        if (missing[track] != 0)
+            add_limit(report, "missing",
+                      fmt::format("{} events of the {} track are missing between others of the file", missing[track],
+                                  track_name(track)),
+                      lines);
+    }
+    if (d.damage.count != 0)
+        add_limit(report, "damage",
+                  fmt::format("the file is damaged in {} places (flightrec verify lists them)", d.damage.count));
+    if (d.blocks_lost != 0)
+        add_limit(report, "blocks_lost",
+                  fmt::format("{} blocks were overwritten by the running recorder while this was read", d.blocks_lost));
+    if (!d.policy.empty())
+        add_limit(report, "policy", "the recorder lowered what it recorded, or was restarted, within this flight",
+                  d.policy);
+    uint64_t skipped = 0;
+    uint64_t torn = 0;
+    if (d.ledger)
+        for (const auto& line : d.ledger->line) {
+            skipped += line.skipped;
+            torn += line.torn;
+        }
+    if (skipped != 0) add_limit(report, "skipped", fmt::format("{} events were left out by policy or filter", skipped));
+    if (torn != 0) add_limit(report, "torn", fmt::format("{} events were lost as they were written", torn));
+    if (!d.ledger)
+        add_limit(report, "ledger", "there is no ledger in this file: whether events were lost cannot be told");
+    if (report.incidents_left_out != 0)
+        add_limit(report, "incidents",
+                  fmt::format("{} further incidents are not described", report.incidents_left_out));
+}
+
+void add_recorder_limits(Report& report) {
+    const Digest& d = report.digest;
+    const auto joined = [](const std::vector<std::string>& list) {
+        std::string out;
+        for (const auto& item : list) out += (out.empty() ? "" : ", ") + printable(item);
+        return out;
+    };
+    if (!d.info.scope.empty()) add_limit(report, "scope", "only these cgroups were recorded: " + joined(d.info.scope));
+    if (!d.info.syscalls.empty() && d.info.syscalls != "all")
+        add_limit(report, "syscall_filter", "not every system call was recorded, but: " + printable(d.info.syscalls));
+    if (!d.info.classes_off.empty()) add_limit(report, "classes_off", "switched off: " + joined(d.info.classes_off));
+    if (!d.info.missing.empty())
+        add_limit(report, "capabilities",
+                  "this kernel or the recorder's rights did not allow: " + joined(d.info.missing));
+    for (const auto& loss : d.info.losses) add_limit(report, "variants", "poorer on this kernel: " + printable(loss));
+    if (d.series.empty()) add_limit(report, "samples", "no samples of processes: who grew cannot be told");
+    if (d.kernel.empty()) add_limit(report, "kernel_log", "no kernel log: its own reports cannot be compared");
+}
+
+// The incidents to describe: those with a dump first, then the latest.
+std::vector<const IncidentSeed*> choose(const Digest& digest, const ReportOptions& options, uint64_t& left_out) {
+    std::vector<const IncidentSeed*> out;
+    for (const auto& seed : digest.incidents) {
+        if (options.incident && (seed.trigger == nullptr || seed.trigger->incident != *options.incident)) continue;
+        out.push_back(&seed);
+    }
+    if (out.size() > options.max_incidents) {
+        std::stable_sort(out.begin(), out.end(), [](const IncidentSeed* a, const IncidentSeed* b) {
+            if ((a->trigger != nullptr) != (b->trigger != nullptr)) return a->trigger != nullptr;
+            return a->time_ns > b->time_ns;
+        });
+        left_out = out.size() - options.max_incidents;
+        out.resize(options.max_incidents);
+        std::stable_sort(out.begin(), out.end(),
+                         [](const IncidentSeed* a, const IncidentSeed* b) { return a->time_ns < b->time_ns; });
+    }
+    left_out += digest.incidents_left_out;
+    return out;
+}
+
+void link(std::vector<IncidentReport>& incidents) {
+    for (auto& a : incidents)
+        for (const auto& b : incidents) {
+            if (a.number == b.number || a.seed->pid == 0) continue;
+            const bool same_life = a.seed->pid == b.seed->pid && a.seed->comm == b.seed->comm;
+            const bool same_place =
+                a.seed->comm == b.seed->comm && !a.seed->comm.empty() && a.seed->cgroup == b.seed->cgroup;
+            if (same_life || same_place) a.linked.push_back(b.number);
+        }
+}
+
+}  // namespace
+
+Result<Report> make_report(const flight::FlightFile& file, const ReportOptions& options) {
+    Report report;
+    if (options.incident) FR_TRY(read_timeline(file, options.incident));  // says which incidents there are
+    FR_ASSIGN(report.digest, Digest::gather(file));
+    const auto seeds = choose(report.digest, options, report.incidents_left_out);
+    for (const IncidentSeed* seed : seeds) {
+        IncidentReport& incident = report.incidents.emplace_back();
+        incident.seed = seed;
+        incident.number = report.incidents.size();
+        LastCalls calls;
+        if (seed->pid != 0 && report.digest.syscalls != 0 && seed->kind != IncidentKind::request)
+            calls = CallReader(*seed, options.last_calls, report.digest.info.arch()).read(file);
+        judge({report.digest, *seed, calls}, incident);
+    }
+    link(report.incidents);
+    add_window_limits(report, file);
+    add_loss_limits(report);
+    add_recorder_limits(report);
+    return report;
+}
+
+}  // namespace flightrec::replay

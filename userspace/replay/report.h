@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why something died: statements, each with the lines of the flight it rests on. Value types; rendering is apart.
+//
+// Nothing is guessed. A statement that no evidence supports is not made; a question that no evidence answers is
+// answered "unknown", with what was missing. What died (a process) and what ran out (a cgroup or the machine) are kept
+// apart.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "userspace/base/result.h"
+#include "userspace/flight/reader.h"
+#include "userspace/replay/digest.h"
+
+namespace flightrec::replay {
+
+struct Statement {
+    std::string topic;  // what it answers; the values of schemas/json/report.schema.json: "what", "why", "who_grew", …
+    std::string text;   // one sentence or a few; printable
+    bool known = true;  // false: the answer is that this flight does not tell
+    std::vector<Evidence> evidence;
+};
+
+struct IncidentReport {
+    const IncidentSeed* seed = nullptr;  // of the digest
+    size_t number = 0;                   // in this report, from 1
+    std::string verdict;                 // one line: what died and why
+    std::string cause;                   // for programs: "oom_cgroup", "oom_global", "crash", …, "unknown"
+    std::vector<Statement> statements;   // in the order they are to be read
+    std::vector<size_t> linked;          // numbers of incidents of the same program in the same place
+};
+
+struct Report {
+    Digest digest;
+    std::vector<IncidentReport> incidents;  // by time; the last one is what the dump was made for, as a rule
+    std::vector<Statement> limits;          // what this flight cannot tell, and why
+    uint64_t incidents_left_out = 0;        // too many to describe, or not asked for
+};
+
+struct ReportOptions {
+    std::optional<uint64_t> incident;  // only the incident of this trigger number
+    size_t max_incidents = 20;         // described at length; those with a dump first
+    size_t last_calls = 15;            // of the victim, as evidence
+};
+
+// Reads the vital track once, then system calls around each incident. Code::not_found for an incident that is not
+// there.
+Result<Report> make_report(const flight::FlightFile& file, const ReportOptions& options);
+
+// use_color as for replay.
+void append_report_text(std::string& out, const std::string& name, const flight::FlightFile& file, const Report& report,
+                        bool use_color);
+// One object, schemas/json/report.schema.json.
+void append_report_json(std::string& out, const std::string& name, const flight::FlightFile& file,
+                        const Report& report);
+
+}  // namespace flightrec::replay

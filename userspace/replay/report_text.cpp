@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// A report for people: the verdict in the first lines, then statements with their evidence, then what is not known.
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "userspace/base/clock.h"
+#include "userspace/base/text.h"
+#include "userspace/replay/event_text.h"
+#include "userspace/replay/report.h"
+
+namespace flightrec::replay {
+namespace {
+
+std::string_view heading(std::string_view topic) {
+    static constexpr std::pair<std::string_view, std::string_view> headings[] = {
+        {"who", "Who"},
+        {"ancestry", "Ancestry"},
+        {"why", "Why"},
+        {"victim_size", "Victim's size"},
+        {"invoker", "Invoker"},
+        {"who_grew", "Who grew"},
+        {"domain_growth", "What grew"},
+        {"failed_before", "Failed before"},
+        {"last_calls", "Last calls"},
+        {"death", "Its end"},
+        {"machine", "The machine"},
+        {"kernel_log", "Kernel log"},
+        {"where", "Where"},
+        {"modules", "Modules"},
+        {"sender", "Sender"},
+        {"crash_loop", "Crash loop"},
+        {"who_spawned", "Who spawned"},
+        {"which_program", "Which program"},
+        {"waiting", "Waiting"},
+        {"previous", "Before"},
+    };
+    for (const auto& [name, text] : headings)
+        if (name == topic) return text;
+    return topic;
+}
+
+class Writer {
+  public:
+    Writer(std::string& out, const flight::FlightFile& file, const Report& report, bool color)
+        : out_(out), file_(file), report_(report), paint_(Palette::of(color)) {}
+
+    void header(const std::string& name);
+    void summary();
+    void incident(const IncidentReport& incident);
+    void limits();
+
+  private:
+    // Text broken at blanks to lines of a readable width.
+    void wrapped(std::string_view text, size_t indent) {
+        constexpr size_t width = 110;
+        size_t column = indent;
+        while (!text.empty()) {
+            const auto end = std::min(text.find(' '), text.size());
+            if (column + end > width && column > indent) {
+                out_ += '\n';
+                out_.append(indent, ' ');
+                column = indent;
+            } else if (column > indent) {
+                out_ += ' ';
+                ++column;
+            }
+            out_ += text.substr(0, end);
+            column += end;
+            text.remove_prefix(std::min(end + 1, text.size()));
+        }
+        out_ += '\n';
+    }
+    void evidence(const std::vector<Evidence>& lines, uint64_t reference_ns, size_t indent) {
+        for (const auto& line : lines) {
+            out_.append(indent, ' ');
+            out_ += paint_.dim;
+            const size_t begin = out_.size();
+            append_offset(out_, line.time_ns, reference_ns);
+            if (out_.size() - begin < 11) out_.insert(begin, 11 - (out_.size() - begin), ' ');
+            out_ += paint_.reset;
+            out_ += "  ";
+            out_ += line.text;
+            out_ += '\n';
+        }
+    }
+    void title(std::string_view text) {
+        fmt::format_to(std::back_inserter(out_), "{}{}{}\n", paint_.bold, text, paint_.reset);
+    }
+
+    std::string& out_;
+    const flight::FlightFile& file_;
+    const Report& report_;
+    const Palette& paint_;
+};
+
+void Writer::header(const std::string& name) {
+    const FlightInfo& info = report_.digest.info;
+    append_printable(out_, name);
+    out_ += ": ";
+    append_printable(out_, info.host.empty() ? "host unknown" : std::string_view(info.host));
+    const auto add = [&](std::string_view before, std::string_view text) {
+        if (text.empty()) return;
+        out_ += before;
+        append_printable(out_, text);
+    };
+    add(", ", info.os);
+    add(", image ", info.image);
+    add(", kernel ", info.kernel);
+    add(", instance ", info.instance);
+    for (const auto& [key, value] : info.labels) {
+        add(", ", key);
+        add("=", value);
+    }
+    out_ += '\n';
+}
+
+void Writer::summary() {
+    const auto& incidents = report_.incidents;
+    if (incidents.empty()) {
+        out_ += '\n';
+        title(
+            "VERDICT: unknown. Nothing in this flight died of a signal, an OOM kill or a limit, and no dump was asked "
+            "for.");
+        return;
+    }
+    if (incidents.size() == 1) return;
+    out_ += '\n';
+    title(fmt::format("{} incidents", incidents.size()));
+    const uint64_t reference = report_.digest.timeline.reference_or_end();
+    for (const auto& incident : incidents) {
+        fmt::format_to(std::back_inserter(out_), "  {:>2}. ", incident.number);
+        append_offset(out_, incident.seed->time_ns, reference);
+        fmt::format_to(std::back_inserter(out_), "  {}{}\n", incident.verdict,
+                       incident.seed->trigger != nullptr
+                           ? fmt::format(" [incident {} of the recording]", incident.seed->trigger->incident)
+                           : "");
+    }
+}
+
+void Writer::incident(const IncidentReport& incident) {
+    const IncidentSeed& seed = *incident.seed;
+    out_ += '\n';
+    out_ += paint_.red;
+    if (report_.incidents.size() > 1) fmt::format_to(std::back_inserter(out_), "{}. ", incident.number);
+    out_ += "VERDICT: ";
+    out_ += paint_.reset;
+    out_ += paint_.bold;
+    wrapped(incident.verdict, 9);
+    out_ += paint_.reset;
+    fmt::format_to(
+        std::back_inserter(out_), "  {:<14} {} (@{}.{:09} since boot{})\n", "When",
+        format_utc(file_.realtime_of(seed.time_ns)), seed.time_ns / 1'000'000'000, seed.time_ns % 1'000'000'000,
+        seed.trigger != nullptr ? fmt::format(", incident {} of the recording", seed.trigger->incident) : "");
+    if (seed.trigger != nullptr && seed.trigger->suppressed != 0)
+        fmt::format_to(std::back_inserter(out_), "  {:<14} {} triggers before it made no dump of their own\n",
+                       "Suppressed", seed.trigger->suppressed);
+    if (!incident.linked.empty()) {
+        std::string list;
+        for (const auto number : incident.linked) list += fmt::format("{}{}", list.empty() ? "" : ", ", number);
+        fmt::format_to(std::back_inserter(out_), "  {:<14} the same program in the same cgroup: {}\n", "See also",
+                       list);
+    }
+    for (const auto& statement : incident.statements) {
+        fmt::format_to(std::back_inserter(out_), "  {:<14} ", heading(statement.topic));
+        if (!statement.known) out_ += paint_.yellow;
+        wrapped(statement.text, 17);
+        if (!statement.known) out_ += paint_.reset;
+        evidence(statement.evidence, seed.time_ns, 6);
+    }
+}
+
+void Writer::limits() {
+    out_ += '\n';
+    title("What this report cannot know");
+    for (const auto& limit : report_.limits) {
+        out_ += "  - ";
+        wrapped(limit.text, 4);
+        evidence(limit.evidence, report_.digest.timeline.reference_or_end(), 6);
+    }
+}
+
+}  // namespace
+
+void append_report_text(std::string& out, const std::string& name, const flight::FlightFile& file, const Report& report,
+                        bool use_color) {
+    Writer writer(out, file, report, use_color);
+    writer.header(name);
+    writer.summary();
+    for (const auto& incident : report.incidents) writer.incident(incident);
+    writer.limits();
+}
+
+}  // namespace flightrec::replay

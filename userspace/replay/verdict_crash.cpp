@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verdict on a crash: signal, code and address, where it happened, who sent it, and whether it keeps happening.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+#include <set>
+
+#include "userspace/base/text.h"
+#include "userspace/replay/event_text.h"
+#include "userspace/replay/names.h"
+#include "userspace/replay/verdict.h"
+
+namespace flightrec::replay {
+namespace {
+
+constexpr uint64_t second = 1'000'000'000;
+
+bool has_address(int signal) {
+    return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP;
+}
+
+// What the numbers themselves say; nothing is concluded from the program.
+std::string describe_fault(const fr_crash& crash) {
+    std::string out = signal_name(crash.signal);
+    out += fmt::format(" ({}", signal_code_name(crash.signal, crash.code));
+    if (const auto meaning = signal_code_meaning(crash.signal, crash.code); !meaning.empty())
+        out += fmt::format(": {}", meaning);
+    out += ')';
+    if (has_address(crash.signal) && crash.code > 0) {
+        out += fmt::format(" at address 0x{:x}", crash.address);
+        if (crash.signal == SIGSEGV && crash.address < 4096) out += ", in the first page: a null pointer";
+        if (crash.signal == SIGSEGV && crash.address == crash.ip) out += ", where it tried to execute";
+    }
+    return out;
+}
+
+void add_sender(const VerdictInput& in, IncidentReport& out) {
+    const auto& crash = in.seed.crash;
+    Statement s{"sender", {}, true, {}};
+    for (const auto& sent : in.digest.signals)
+        if (sent.target_pid == in.seed.pid && sent.signal == crash.signal && sent.time_ns <= in.seed.time_ns &&
+            sent.time_ns + 10 * second > in.seed.time_ns)
+            s.evidence = {sent.line};
+    const bool by_process = crash.code <= 0;
+    if (!by_process) {
+        s.text = "the kernel raised it, for what the thread itself did";
+    } else if (crash.sender_pid == in.seed.pid) {
+        s.text =
+            crash.signal == SIGABRT ? "it raised the signal itself, as abort(3) does" : "it sent the signal to itself";
+    } else if (crash.sender_pid != 0) {
+        s.text = "the signal was sent by ";
+        append_process_name(s.text, in.digest.state.comm_of(crash.sender_pid, crash.sender_pid), crash.sender_pid);
+    } else {
+        s.known = !s.evidence.empty();
+        s.text = s.known ? "the signal was sent by a process" : "who sent the signal is unknown";
+    }
+    out.statements.push_back(std::move(s));
+}
+
+void add_place(const VerdictInput& in, IncidentReport& out) {
+    const auto& crash = in.seed.crash;
+    Statement s{"where", {}, true, {}};
+    s.text = crash.ip != 0 ? fmt::format("thread {} at ip 0x{:x}, sp 0x{:x}, bp 0x{:x}", crash.event.tid, crash.ip,
+                                         crash.sp, crash.bp)
+                           : fmt::format("thread {}; its registers are not known", crash.event.tid);
+    s.known = crash.ip != 0;
+    if (in.seed.stack.empty()) s.text += "; no user stack was recorded";
+    for (const auto& line : in.seed.stack) s.evidence.push_back({in.seed.time_ns, "  " + line});
+    out.statements.push_back(std::move(s));
+    if (in.seed.modules.empty()) return;
+    Statement m{"modules", fmt::format("{} mapped files", in.seed.modules.size()), true, {}};
+    for (const auto& line : in.seed.modules) m.evidence.push_back({in.seed.time_ns, line});
+    out.statements.push_back(std::move(m));
+}
+
+// Crashes of the same program in the same cgroup, this one included.
+void add_loop(const VerdictInput& in, IncidentReport& out) {
+    std::vector<const IncidentSeed*> same;
+    for (const auto& seed : in.digest.incidents)
+        if (seed.kind == IncidentKind::crash && seed.comm == in.seed.comm && seed.cgroup == in.seed.cgroup)
+            same.push_back(&seed);
+    if (same.size() < 2) return;
+    Statement s{"crash_loop", {}, true, {}};
+    std::set<std::string> signals, argvs;
+    std::string lives;
+    size_t index = 0;
+    for (size_t i = 0; i < same.size(); ++i) {
+        const auto& seed = *same[i];
+        if (&seed == &in.seed) index = i + 1;
+        signals.insert(signal_name(seed.crash.signal));
+        argvs.insert(seed.argv);
+        if (i < 10 && seed.crash.start_ns != 0 && seed.crash.start_ns <= seed.time_ns)
+            lives += (lives.empty() ? "" : ", ") + format_duration(seed.time_ns - seed.crash.start_ns);
+        if (i < 10) s.evidence.push_back(seed.line);
+    }
+    s.text = fmt::format("crash {} of {} of this program in this cgroup within {}", index, same.size(),
+                         format_duration(same.back()->time_ns - same.front()->time_ns));
+    s.text += "; signals ";
+    for (auto it = signals.begin(); it != signals.end(); ++it) s.text += (it == signals.begin() ? "" : ", ") + *it;
+    if (!lives.empty()) s.text += "; it lived for " + lives + (same.size() > 10 ? ", ..." : "");
+    s.text += argvs.size() > 1 ? fmt::format("; the command line changed ({} different ones)", argvs.size())
+                               : "; always with the same command line";
+    out.statements.push_back(std::move(s));
+}
+
+void add_core(const VerdictInput& in, IncidentReport& out) {
+    for (const auto& death : in.digest.deaths) {
+        if (death.pid != in.seed.pid || death.time_ns < in.seed.time_ns) continue;
+        Statement s{"death", {}, true, {death.line}};
+        s.text = fmt::format("it was gone {} later, {}", format_duration(death.time_ns - in.seed.time_ns),
+                             (death.exit_code & 0x80) != 0 ? "and a core was dumped" : "and no core was dumped");
+        out.statements.push_back(std::move(s));
+        return;
+    }
+}
+
+}  // namespace
+
+void crash_verdict(const VerdictInput& in, IncidentReport& out) {
+    if (!in.seed.has_event) {
+        out.cause = "crash_unknown";
+        out.verdict = fmt::format("{} crashed; how is unknown: the event is not in this file", who(in.seed));
+        add_identity(in, out);
+        add_calls(in, out);
+        add_kernel_log(in, out, 2 * second, 2 * second, 20);
+        return;
+    }
+    out.cause = "crash";
+    out.verdict = fmt::format("{} crashed with {}", who(in.seed), describe_fault(in.seed.crash));
+    add_identity(in, out);
+    out.statements.push_back({"why", describe_fault(in.seed.crash), true, {in.seed.line}});
+    add_place(in, out);
+    add_sender(in, out);
+    add_loop(in, out);
+    add_core(in, out);
+    add_calls(in, out);
+    add_kernel_log(in, out, 1 * second, 2 * second, 20);
+    add_machine(in, out);
+}
+
+}  // namespace flightrec::replay
