@@ -167,6 +167,11 @@ static __always_inline u32 add_capture(struct fr_syscall* record, struct fr_capt
             kind += FR_BLOB_ARG0;
             length = (u64)record->result;
             limit = string_limit;
+            if (length) { /* getcwd(2) counts the NUL, readlink(2) writes none */
+                char last = 1;
+                bpf_probe_read_user(&last, 1, (void*)(address + length - 1));
+                if (!last) length--;
+            }
             break;
         case FR_CAPTURE_DATA:
             kind += FR_BLOB_DATA0;
