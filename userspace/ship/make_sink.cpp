@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <openssl/crypto.h>
 
 #include <mutex>
 
@@ -14,15 +15,34 @@
 #include "userspace/ship/syslog_sink.h"
 
 namespace flightrec::ship {
+namespace {
+
+MemoryFunctions reserve{};
+
+// OpenSSL also tells where in its source it allocates.
+void* crypto_allocate(size_t size, const char*, int) { return reserve.allocate(size); }
+void* crypto_resize(void* block, size_t size, const char*, int) { return reserve.resize(block, size); }
+void crypto_release(void* block, const char*, int) { reserve.release(block); }
+
+}  // namespace
 
 Result<void> init_network(const MemoryFunctions* memory) {
     static std::once_flag once;
     static CURLcode outcome = CURLE_FAILED_INIT;
+    bool first = false;
+    bool taken = true;
     std::call_once(once, [&] {
+        first = true;
+        if (memory != nullptr) {
+            reserve = *memory;
+            taken = CRYPTO_set_mem_functions(crypto_allocate, crypto_resize, crypto_release) == 1;
+        }
         outcome = memory == nullptr ? curl_global_init(CURL_GLOBAL_DEFAULT)
                                     : curl_global_init_mem(CURL_GLOBAL_DEFAULT, memory->allocate, memory->release,
                                                            memory->resize, memory->duplicate, memory->allocate_zeroed);
     });
+    if (memory != nullptr && (!first || !taken))
+        return fail(Code::busy, "the memory reserve for the network comes too late");
     if (outcome != CURLE_OK) return fail(Code::internal, fmt::format("libcurl: {}", curl_easy_strerror(outcome)));
     return {};
 }

@@ -155,6 +155,7 @@ std::optional<Standing> Shipper::Core::account(size_t index, const DumpFile& dum
     status.last_error = problem;
     if (!result && is_gone(dump)) {
         standing->state = DeliveryState::refused;
+        standing->next_attempt_ns = UINT64_MAX;
         log::error("{} is gone from the spool and cannot be sent", printable(dump.name));
     } else if (!result) {
         put_off(worker, *standing, std::chrono::seconds(0));
@@ -174,7 +175,8 @@ std::optional<Standing> Shipper::Core::account(size_t index, const DumpFile& dum
         standing->state = DeliveryState::refused;
         worker.failures = 0;
         worker.not_before_ns = 0;
-        log::error("{} is refused and stays in the spool until the next start: {}", printable(dump.name), problem);
+        standing->next_attempt_ns = monotonic_ns() + to_ns(backoff.refused);
+        log::error("{} is refused and stays in the spool: {}", printable(dump.name), problem);
     }
     return standing;
 }
@@ -239,7 +241,7 @@ ShipStatus Shipper::status() const {
         status.queued = core_->spool->pending(i);
         status.refused = core_->spool->refused(i);
         const uint64_t due = std::max(worker.not_before_ns, core_->spool->earliest_due(i));
-        if (status.queued > 0 && due > now)
+        if (due != UINT64_MAX && due > now)
             status.next_attempt = std::chrono::ceil<milliseconds>(nanoseconds(due - now));
         out.sinks.push_back(std::move(status));
     }

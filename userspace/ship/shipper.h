@@ -7,7 +7,9 @@
 //
 // All threads are started by make(). A dead or slow sink delays no other. Failures are tried again after 1 s, 2 s, 4 s
 // … 5 min (each time between half of that and all of it, at random, so that a fleet does not come back at once); a new
-// incident is tried at once. What a receiver has refused (Delivery::refused) waits in the spool for the next start.
+// incident is tried at once. What a receiver has refused (Delivery::refused) stays in the spool, is reported, and is
+// tried again every hour and at the next start: nobody can log in to the machine to say that the receiver was put
+// right.
 #pragma once
 
 #include <chrono>
@@ -25,6 +27,7 @@ namespace flightrec::ship {
 struct Backoff {
     std::chrono::milliseconds first{1'000};
     std::chrono::milliseconds longest{300'000};
+    std::chrono::milliseconds refused{3'600'000};  // until a refused incident is tried again
 };
 // The wait after `failures` (1, 2, …) failures in a row; `random` in [0, 1).
 [[nodiscard]] std::chrono::milliseconds backoff_delay(const Backoff& backoff, uint32_t failures, double random);
@@ -38,7 +41,7 @@ struct SinkStatus {
     std::string name;
     std::string describe;
     uint64_t queued = 0;        // pending incidents
-    uint64_t refused = 0;       // incidents the receiver will not have
+    uint64_t refused = 0;       // incidents the receiver would not have
     uint64_t delivered = 0;     // since start
     uint64_t attempts = 0;      // since start
     bool sending = false;       // at this moment

@@ -468,7 +468,7 @@ Spool::Next Spool::next(size_t sink, uint64_t now_ns) const {
     Next out;
     for (const auto& entry : impl_->entries) {
         const auto& standing = entry.standings[sink];
-        if (standing.state != DeliveryState::pending) continue;
+        if (standing.state == DeliveryState::delivered) continue;
         if (standing.next_attempt_ns > now_ns)
             out.due_ns = std::min(out.due_ns, standing.next_attempt_ns);
         else if (best == nullptr || standing.attempts < best->standings[sink].attempts)
@@ -505,8 +505,9 @@ void Spool::settle(const std::string& incident_id, size_t sink, const Standing& 
 void Spool::make_due(size_t sink, uint64_t latest_ns) {
     const std::lock_guard lock_list(impl_->list);
     for (auto& entry : impl_->entries) {
-        auto& due = entry.standings[sink].next_attempt_ns;
-        due = std::min(due, latest_ns);
+        auto& standing = entry.standings[sink];
+        if (standing.state == DeliveryState::pending)
+            standing.next_attempt_ns = std::min(standing.next_attempt_ns, latest_ns);
     }
 }
 
@@ -535,7 +536,7 @@ uint64_t Spool::earliest_due(size_t sink) const {
     const std::lock_guard lock_list(impl_->list);
     uint64_t out = UINT64_MAX;
     for (const auto& entry : impl_->entries)
-        if (entry.standings[sink].state == DeliveryState::pending)
+        if (entry.standings[sink].state != DeliveryState::delivered)
             out = std::min(out, entry.standings[sink].next_attempt_ns);
     return out;
 }

@@ -33,13 +33,17 @@ struct SpoolConfig {
     uint64_t reserve_bytes = 0;  // disk blocks (and a file descriptor) held for the next dump; 0: none
 };
 
-enum class DeliveryState { pending, delivered, refused };
+enum class DeliveryState {
+    pending,
+    delivered,
+    refused,  // by the receiver; due again at next_attempt_ns, but nobody waits for it
+};
 
 // One incident's standing with one sink.
 struct Standing {
     DeliveryState state = DeliveryState::pending;
     uint32_t attempts = 0;
-    uint64_t next_attempt_ns = 0;  // CLOCK_MONOTONIC; not kept over a restart
+    uint64_t next_attempt_ns = 0;  // CLOCK_MONOTONIC, UINT64_MAX: never; not kept over a restart
     std::string last_error;
 };
 
@@ -101,7 +105,7 @@ class Spool {
     [[nodiscard]] std::optional<Standing> standing(const std::string& incident_id, size_t sink) const;
     [[nodiscard]] size_t pending(size_t sink) const;
     [[nodiscard]] size_t refused(size_t sink) const;
-    [[nodiscard]] uint64_t earliest_due(size_t sink) const;  // UINT64_MAX: none pending
+    [[nodiscard]] uint64_t earliest_due(size_t sink) const;  // UINT64_MAX: nothing to send
     [[nodiscard]] SpoolCounters counters() const;
     // Takes room for the next dump if it was used up and the disk has it again. Not needed on the way of a dump.
     void renew_reserve();

@@ -6,6 +6,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
 #include <thread>
 
 #include "tests/unit/ship/support.h"
@@ -143,6 +146,51 @@ TEST(HttpsSink, VerifiesOnEveryNewConnection) {
     const auto other = sink_for(nginx.url(), options);
     for (uint64_t i = 1; i <= 3; ++i)
         EXPECT_THAT(error_of(*other, make_dump(tree / "spool", i, 1000)), HasSubstr("is not accepted"));
+}
+
+std::atomic<size_t> reserve_calls{0}, reserve_blocks{0};
+
+void* counted_allocate(size_t size) {
+    ++reserve_calls;
+    ++reserve_blocks;
+    return malloc(size);
+}
+void counted_release(void* block) {
+    if (block != nullptr) --reserve_blocks;
+    free(block);
+}
+void* counted_resize(void* block, size_t size) {
+    ++reserve_calls;
+    if (block == nullptr) ++reserve_blocks;
+    return realloc(block, size);
+}
+char* counted_duplicate(const char* text) {
+    ++reserve_calls;
+    ++reserve_blocks;
+    return strdup(text);
+}
+void* counted_zeroed(size_t count, size_t size) {
+    ++reserve_calls;
+    ++reserve_blocks;
+    return calloc(count, size);
+}
+
+TEST(HttpsSink, TakesItsMemoryFromTheGivenReserveAndGivesItBack) {
+    const MemoryFunctions functions{counted_allocate, counted_release, counted_resize, counted_duplicate,
+                                    counted_zeroed};
+    if (const auto taken = init_network(&functions); !taken) GTEST_SKIP() << "another test of this process was first";
+    const TempDir tree;
+    const Certificates certs(tree / "c");
+    const Nginx nginx(tree / "n", "keepalive_timeout 0;", certs.server, certs.server_key);
+    SinkOptions options = impatient();
+    options.http.ca_file = certs.ca;
+    const auto sink = sink_for(nginx.url(), options);
+    expect_accepted(*sink, make_dump(tree / "spool", 1, 100'000));
+    const size_t calls = reserve_calls, blocks = reserve_blocks;
+    EXPECT_GT(calls, 1000u) << "a TLS handshake alone takes more";
+    for (uint64_t i = 2; i <= 20; ++i) expect_accepted(*sink, make_dump(tree / "spool", i, 100'000));
+    EXPECT_LE(reserve_blocks, blocks + 10) << "delivering does not grow";
+    EXPECT_EQ(init_network(&functions).error().code, Code::busy);
 }
 
 TEST(HttpsSink, RefusesAReceiverItCannotTrust) {

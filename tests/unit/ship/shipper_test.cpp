@@ -64,6 +64,7 @@ struct Fixture {
     TempDir tree;
     std::vector<std::unique_ptr<Sink>> sinks;
     std::unique_ptr<Shipper> shipper;
+    Backoff backoff = quick;
 
     ScriptedSink* add(const std::string& name, std::vector<ScriptedSink::Step> steps) {
         auto sink = std::make_unique<ScriptedSink>(name, std::move(steps));
@@ -72,7 +73,7 @@ struct Fixture {
         return raw;
     }
     void start(uint32_t max_incidents = 100) {
-        auto made = Shipper::make({{tree / "s", 1 << 20, max_incidents, 0}, quick}, std::move(sinks));
+        auto made = Shipper::make({{tree / "s", 1 << 20, max_incidents, 0}, backoff}, std::move(sinks));
         if (!made) throw std::runtime_error(made.error().message);
         shipper = std::move(*made);
         sinks.clear();
@@ -177,6 +178,19 @@ TEST(Shipper, WhatIsRefusedWaitsForARestartAndBlocksNothing) {
     ASSERT_TRUE(eventually([&] { return f.idle(); }));
     EXPECT_THAT(sink->calls(), testing::ElementsAre(1));
     EXPECT_THAT(names_in(f.tree / "s"), testing::ElementsAre("lock"));
+}
+
+TEST(Shipper, WhatIsRefusedIsTriedAgainMuchLater) {
+    Fixture f;
+    auto* sink = f.add("a", {refused(), refused(), accepted()});
+    f.backoff.refused = milliseconds(100);
+    f.start();
+    const auto took = timed([&] {
+        f.ship(1);
+        ASSERT_TRUE(eventually([&] { return f.shipper->status().sinks[0].delivered == 1; }));
+    });
+    EXPECT_EQ(sink->calls().size(), 3u);
+    EXPECT_GE(took.count(), 200);
 }
 
 TEST(Shipper, ARestartGoesOnWhereTheLastRunStopped) {

@@ -4,7 +4,12 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <random>
 
 #include "tests/unit/ship/support.h"
 
@@ -153,10 +158,15 @@ TEST(Spool, WhatWasRefusedIsTriedAgainAfterARestart) {
         const auto spool = open_spool(config_at(tree / "s"));
         id = put(*spool, 1).incident.id();
         spool->settle(id, 0, with_state(DeliveryState::delivered));
-        spool->settle(id, 1, with_state(DeliveryState::refused, 1, "404"));
+        Standing refused = with_state(DeliveryState::refused, 1, "404");
+        refused.next_attempt_ns = 5000;
+        spool->settle(id, 1, refused);
+        spool->make_due(1, 0);
         EXPECT_EQ(spool->refused(1), 1u);
         EXPECT_EQ(spool->pending(1), 0u);
-        EXPECT_FALSE(spool->next(1, UINT64_MAX).dump);
+        EXPECT_FALSE(spool->next(1, 4999).dump);
+        EXPECT_EQ(spool->next(1, 4999).due_ns, 5000u);
+        EXPECT_TRUE(spool->next(1, 5000).dump) << "nobody can log in to say that it was put right";
         EXPECT_THAT(dumps_in(tree / "s"), Not(IsEmpty()));
     }
     const auto spool = open_spool(config_at(tree / "s"));
@@ -279,8 +289,10 @@ TEST(Spool, AStateFileOfAnotherDumpIsNotBelieved) {
     std::string one, two;
     {
         const auto spool = open_spool(config_at(tree / "s"));
+        Incident second = make_incident(2);
+        second.realtime_ns = make_incident(1).realtime_ns;  // only the number differs
         one = put(*spool, 1).name;
-        two = put(*spool, 2).name;
+        two = put(*spool, second, 1000)->name;
         spool->settle(make_incident(1).id(), 0, with_state(DeliveryState::delivered));
     }
     const auto json_of = [&](const std::string& name) {
@@ -308,6 +320,47 @@ TEST(Spool, RemaindersOfAKilledRecorderAreCleanedUp) {
     EXPECT_THAT(names_in(tree / "s"), testing::UnorderedElementsAre("lock", "notes.txt", make_incident(3).file_name()));
     ASSERT_TRUE(spool->next(0, 0).dump);
     EXPECT_EQ(spool->next(0, 0).dump->incident.number, 3u);
+}
+
+// Ships one dump after another until it is killed.
+[[noreturn]] void write_dumps_until_killed(const std::filesystem::path& dir, int ready) {
+    const auto spool = open_spool(config_at(dir, 1 << 20, 5, 200'000));
+    for (uint64_t i = 1;; ++i) {
+        put(*spool, i, 50'000 + i);
+        if (i == 2) (void)!write(ready, "x", 1);
+        spool->settle(make_incident(i).id(), 0, with_state(DeliveryState::delivered));
+        if (i % 3 == 0) spool->settle(make_incident(i).id(), 1, with_state(DeliveryState::delivered));
+    }
+}
+
+TEST(Spool, AKillAtAnyMomentLeavesOnlyWholeDumps) {
+    const TempDir tree;
+    std::minstd_rand random(7);
+    for (int round = 0; round < 25; ++round) {
+        int ready[2];
+        ASSERT_EQ(pipe(ready), 0);
+        const pid_t child = fork();
+        if (child == 0) write_dumps_until_killed(tree / "s", ready[1]);
+        char byte = 0;
+        ASSERT_EQ(read(ready[0], &byte, 1), 1);
+        close(ready[0]);
+        close(ready[1]);
+        const timespec nap{0, static_cast<long>(random() % 20'000'000)};
+        nanosleep(&nap, nullptr);
+        kill(child, SIGKILL);
+        ASSERT_EQ(waitpid(child, nullptr, 0), child);
+        const auto spool = open_spool(config_at(tree / "s", 1 << 20, 5));
+        EXPECT_EQ(spool->counters().set_aside, 0u);
+        const auto dumps = dumps_in(tree / "s");
+        EXPECT_LE(dumps.size(), 5u);
+        EXPECT_EQ(spool->counters().incidents, dumps.size());
+        for (const auto& name : dumps) {
+            const uint64_t number = incident_of_file_name(name)->number;
+            EXPECT_TRUE(read_file(tree / "s" / name) == content(50'000 + number, static_cast<unsigned>(number)))
+                << name;
+            EXPECT_TRUE(spool->standing(make_incident(number).id(), 1));
+        }
+    }
 }
 
 TEST(Spool, ASecondRecorderIsRefused) {
