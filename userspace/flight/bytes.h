@@ -58,6 +58,11 @@ class ByteStream {
         at_ += n;
         return {reinterpret_cast<const std::byte*>(from), n};
     }
+    // Marks the stream as bad; 0.
+    uint64_t fail() {
+        bad_ = true;
+        return 0;
+    }
     [[nodiscard]] size_t left() const { return static_cast<size_t>(end_ - at_); }
     [[nodiscard]] bool bad() const { return bad_; }
 

@@ -25,6 +25,8 @@ bool DecodedRecords::reserve(size_t n) {
 Result<void> SyscallDecoder::open(std::span<const std::byte> raw, uint32_t events) {
     ByteStream in(raw);
     if (in.u8() != columns_version) return fail(Code::corrupt, "columns of an unknown version");
+    tick_ = in.varint();
+    if (tick_ != 0 && (tick_ < tick_min || tick_ > tick_max)) return fail(Code::corrupt, "a clock tick out of range");
     if (in.varint() != events) return fail(Code::corrupt, "columns hold another number of events");
     const uint64_t numbers = in.varint();
     if (in.bad() || numbers > max_numbers) return fail(Code::corrupt, "too many syscall numbers");
@@ -177,15 +179,39 @@ const char* SyscallDecoder::read_strings(uint32_t thread, uint32_t number, const
     return nullptr;
 }
 
-uint64_t SyscallDecoder::read_time(uint8_t symbol) {
+// A value of 33 bits at most.
+uint64_t SyscallDecoder::read_value(uint8_t symbol) {
     if (symbol < 16) return symbol;
-    if (symbol < time_symbol_long) {
-        const unsigned n = 5u + (symbol - 16u) / 8u;
-        return (8u + (symbol & 7u)) * (uint64_t{1} << (n - 4)) + bits_.take(n - 4);
+    const unsigned n = 5u + (symbol - 16u) / 8u;
+    return (8u + (symbol & 7u)) * (uint64_t{1} << (n - 4)) + bits_.take(n - 4);
+}
+
+uint64_t SyscallDecoder::read_delta(ByteStream& in, uint32_t& phase) {
+    uint8_t symbol = in.u8();
+    if (symbol < time_symbol_long) [[likely]] {
+        const uint64_t value = read_value(symbol);
+        if (tick_ == 0) return value;
+        const uint64_t fine = phase + value * tick_;
+        phase = static_cast<uint32_t>(fine) & phase_mask;
+        return fine >> tick_bits;
     }
-    const uint64_t low = bits_.take(32);
-    const uint64_t value = bits_.take(32) << 32 | low;
-    return symbol == time_symbol_negative ? 0 - value : value;
+    if (symbol == time_symbol_long || symbol == time_symbol_negative) {
+        const uint64_t low = bits_.take(32);
+        const uint64_t value = bits_.take(32) << 32 | low;
+        phase = phase_middle;
+        return symbol == time_symbol_negative ? 0 - value : value;
+    }
+    const uint8_t how = symbol;
+    symbol = in.u8();
+    if (symbol >= time_symbol_long) return in.fail();
+    const uint64_t value = read_value(symbol);
+    const uint64_t rounded = (phase + value * tick_) >> tick_bits;
+    switch (how) {
+        case time_symbol_less: phase = phase_mask; return rounded - 1;
+        case time_symbol_more: phase = 0; return rounded + 1;
+        case time_symbol_plain: phase = phase_middle; return value;
+        default: return in.fail();
+    }
 }
 
 const char* SyscallDecoder::decode_event(DecodedRecords& out, uint16_t cpu) {
@@ -217,12 +243,12 @@ const char* SyscallDecoder::decode_event(DecodedRecords& out, uint16_t cpu) {
     model_.learn(thread, number, v, base, string);
 
     ByteStream& gaps = numbered(stream_gap, number);
-    const uint64_t entry = t.time + read_time(gaps.u8());
+    const uint64_t entry = t.time + read_delta(gaps, t.phase);
     uint64_t time = entry;
     bad |= gaps.bad();
     if (shape.has_entry) {
         ByteStream& durations = numbered(stream_duration, number);
-        time = entry + read_time(durations.u8());
+        time = entry + read_delta(durations, t.phase);
         bad |= durations.bad();
     }
     if (bad || bits_.bad()) return "a column ends early";

@@ -54,7 +54,8 @@ class SyscallDecoder {
     const char* step(uint32_t& thread, uint32_t& number);
     const char* read_shape(uint32_t number, bool differs);
     const char* read_strings(uint32_t thread, uint32_t number, const Shape& shape, uint32_t& first);
-    uint64_t read_time(uint8_t symbol);
+    uint64_t read_value(uint8_t symbol);
+    uint64_t read_delta(ByteStream& in, uint32_t& phase);
     ByteStream& numbered(size_t kind, uint32_t number) { return numbered_[kind * number_count_ + number]; }
 
     SyscallModel model_;
@@ -62,6 +63,7 @@ class SyscallDecoder {
     std::vector<ByteStream> numbered_;
     uint32_t number_count_ = 0;
     BitReader bits_;
+    uint64_t tick_ = 0;
     std::vector<Shape> shapes_;
     std::vector<BlobKind> kinds_;
     std::vector<Text> strings_;

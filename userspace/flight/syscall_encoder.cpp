@@ -7,6 +7,7 @@
 
 #include "userspace/flight/block.h"
 #include "userspace/flight/bytes.h"
+#include "userspace/flight/clock_tick.h"
 #include "userspace/flight/syscall_model.h"
 #include "userspace/flight/zstd_context.h"
 
@@ -152,6 +153,7 @@ struct SyscallBlockEncoder::Impl {
     std::array<Stream, common_streams> common;
     struct Numbered {
         std::array<Stream, numbered_streams> stream;
+        uint64_t last_shape = 0;  // shape_key() of its last event
     };
     std::vector<Numbered> numbered{max_numbers};
     IndexTable threads{2 * max_threads}, numbers{2 * max_numbers}, shapes{2 * max_shapes}, strings{2 * max_strings};
@@ -176,6 +178,11 @@ struct SyscallBlockEncoder::Impl {
     uint32_t current = none;  // thread
 
     size_t event_count = 0, decoded_bytes = 0;
+    bool exhausted = false;  // one of the small limits is reached: the block takes no more
+    TickFinder ticks;
+    uint64_t tick = 0;    // of this block, 0: none
+    double per_tick = 0;  // 2^-20 ns to ticks
+    uint64_t tick_misses = 0;
     fr_block_header header{};
     std::array<uint32_t, FR_CLASS_COUNT> by_class{};
     std::vector<uint8_t> raw, out;
@@ -218,6 +225,10 @@ struct SyscallBlockEncoder::Impl {
         run_events = runs = 0;
         current = none;
         event_count = decoded_bytes = 0;
+        exhausted = false;
+        tick = ticks.tick();
+        per_tick = tick != 0 ? 1.0 / static_cast<double>(tick) : 0.0;
+        tick_misses = 0;
         header = {};
         header.first_ns = header.first_enter_ns = std::numeric_limits<uint64_t>::max();
         by_class = {};
@@ -249,13 +260,16 @@ struct SyscallBlockEncoder::Impl {
     }
 
     void split_blobs(std::span<const std::byte> rest);
-    bool has_room(std::span<const std::byte> record);
+    [[nodiscard]] bool has_room(size_t record_size) const;
+    void check_limits();
     void begin_run();
     void end_run();
     void step_to(uint32_t tid, uint32_t pid, uint32_t nr, uint32_t& thread_index, uint32_t& number_index);
+    [[nodiscard]] uint64_t shape_key(const fr_syscall& call) const;
     uint32_t shape_of(const fr_syscall& call, Numbered& to, NumberState& n);
     uint32_t put_string(std::string_view bytes, ThreadState& t, Stream& references);
     uint8_t put_values(const fr_syscall& call, uint32_t thread_index, uint32_t number_index, uint32_t string);
+    void put_delta(Stream& to, uint64_t delta, uint32_t& phase);
     void put_times(const fr_syscall& call, ThreadState& t, Numbered& to);
     std::span<const std::byte> lay_out();
     EncodedBlock finish();
@@ -284,14 +298,17 @@ void SyscallBlockEncoder::Impl::split_blobs(std::span<const std::byte> rest) {
     }
 }
 
-// Whether any event could be added: the worst case of each resource.
-bool SyscallBlockEncoder::Impl::has_room(std::span<const std::byte> record) {
-    return event_count < max_events && pool.free() >= chunks_per_event + 2 &&
-           text.size() - text_used >= record.size() && bits.size() - bits_used >= 4 &&
-           decoded_bytes + record.size() + 8 <= FR_BLOCK_DECODED_MAX && model.threads() < max_threads &&
-           model.numbers() < max_numbers && model.shapes() < max_shapes && max_strings - model.strings() >= blobs_max &&
-           shape_bytes.size() - shape_used >= 2 * blobs_max + 16 &&
-           (in_run || (runs < max_runs && cpus.size() < cpus.capacity()));
+// Whether any event could be added: the worst case of each resource. Those that only grow with something new are
+// looked at when it comes.
+bool SyscallBlockEncoder::Impl::has_room(size_t record_size) const {
+    return event_count < max_events && pool.free() >= chunks_per_event + 2 && text.size() - text_used >= record_size &&
+           bits.size() - bits_used >= 4 && decoded_bytes + record_size <= FR_BLOCK_DECODED_MAX && !exhausted;
+}
+
+void SyscallBlockEncoder::Impl::check_limits() {
+    exhausted = model.threads() == max_threads || model.numbers() == max_numbers || model.shapes() == max_shapes ||
+                max_strings - model.strings() < blobs_max || shape_bytes.size() - shape_used < 2 * blobs_max + 16 ||
+                (!in_run && runs == max_runs);
 }
 
 void SyscallBlockEncoder::Impl::begin_run() {
@@ -310,6 +327,7 @@ void SyscallBlockEncoder::Impl::end_run() {
     common[stream_runs].put_varint(pool, run_events);
     cpus[current_cpu].thread = current;
     in_run = false;
+    check_limits();
 }
 
 void SyscallBlockEncoder::Impl::step_to(uint32_t tid, uint32_t pid, uint32_t nr, uint32_t& thread_index,
@@ -327,6 +345,7 @@ void SyscallBlockEncoder::Impl::step_to(uint32_t tid, uint32_t pid, uint32_t nr,
             common[stream_threads].put_varint(pool, zigzag(static_cast<uint64_t>(pid) - tid));
             current = model.add_thread(tid, pid);
             threads.put(place, hash, current);
+            check_limits();
         } else {
             common[stream_switches].put_varint(pool, model.threads() - known);
             current = known;
@@ -347,13 +366,28 @@ void SyscallBlockEncoder::Impl::step_to(uint32_t tid, uint32_t pid, uint32_t nr,
         number_index = model.add_number(nr);
         numbers.put(place, hash, number_index);
         numbered[number_index] = {};
+        check_limits();
         common[stream_numbers].put_varint(pool, nr);
     }
     steps.put_varint(pool, step_number + number_index);
 }
 
+// All of a shape in one number; 0 for one that has more to it.
+uint64_t SyscallBlockEncoder::Impl::shape_key(const fr_syscall& call) const {
+    if (blob_count > 2 || call.pad != 0) return 0;
+    uint64_t key = 0;
+    for (size_t i = 0; i < blob_count; ++i) key = key << 16 | uint64_t{blobs[i].kind} << 8 | blobs[i].flags;
+    key = key << 8 | call.event.cls;
+    key = key << 8 | call.event.flags;
+    return key << 4 | uint64_t{call.enter_ns != 0} << 3 | blob_count << 1 | 1;
+}
+
 // The shape's index; writes it where the number's last was another. The caller sets the mask bit when it differs.
 uint32_t SyscallBlockEncoder::Impl::shape_of(const fr_syscall& call, Numbered& to, NumberState& n) {
+    // As a rule the same as last time, with two blobs at most: told by one comparison.
+    const uint64_t key = shape_key(call);
+    if (key != 0 && key == to.last_shape) return n.shape;
+    to.last_shape = key;
     std::array<uint8_t, 2 * blobs_max + 16> bytes;
     uint8_t* at = bytes.data();
     *at++ = call.event.cls;
@@ -381,6 +415,7 @@ uint32_t SyscallBlockEncoder::Impl::shape_of(const fr_syscall& call, Numbered& t
         shape_refs[index] = {static_cast<uint32_t>(shape_used), static_cast<uint32_t>(length)};
         std::memcpy(shape_bytes.data() + shape_used, bytes.data(), length);
         shape_used += length;
+        check_limits();
         for (size_t i = 0; i < length; ++i) common[stream_shapes].put(pool, bytes[i]);
         to.stream[stream_shape].put(pool, 0);
     } else {
@@ -390,11 +425,16 @@ uint32_t SyscallBlockEncoder::Impl::shape_of(const fr_syscall& call, Numbered& t
 }
 
 uint32_t SyscallBlockEncoder::Impl::put_string(std::string_view bytes, ThreadState& t, Stream& references) {
-    const uint64_t hash = hash64(std::as_bytes(std::span(bytes)));
     const auto same = [&](uint32_t i) {
         return string_refs[i].length == bytes.size() &&
                std::memcmp(text.data() + string_refs[i].offset, bytes.data(), bytes.size()) == 0;
     };
+    if (const uint32_t foretold = model.successor(t); foretold != none && same(foretold)) {
+        references.put(pool, reference_successor);
+        model.string_used(t, foretold);
+        return foretold;
+    }
+    const uint64_t hash = hash64(std::as_bytes(std::span(bytes)));
     size_t place = 0;
     uint32_t index = strings.find(hash, same, place);
     if (index == none) {
@@ -405,8 +445,7 @@ uint32_t SyscallBlockEncoder::Impl::put_string(std::string_view bytes, ThreadSta
         text_used += bytes.size();
         common[stream_lengths].put_varint(pool, bytes.size());
         references.put(pool, reference_new);
-    } else if (index == model.successor(t)) {
-        references.put(pool, reference_successor);
+        check_limits();
     } else {
         references.put_varint(pool, reference_index + index);
     }
@@ -444,10 +483,46 @@ uint8_t SyscallBlockEncoder::Impl::put_values(const fr_syscall& call, uint32_t t
     return mask;
 }
 
+// One difference of times, in ticks of the clock where it has any that can be seen ("Times").
+void SyscallBlockEncoder::Impl::put_delta(Stream& to, uint64_t delta, uint32_t& phase) {
+    if (tick == 0 || (delta >> 33) != 0) {
+        phase = phase_middle;
+        to.put(pool, time_symbol(delta));
+        return;
+    }
+    const uint64_t fine = (delta << tick_bits) + phase_middle;
+    const uint64_t count =
+        fine <= phase ? 0 : static_cast<uint64_t>(static_cast<double>(fine - phase) * per_tick + 0.5);
+    const uint64_t foretold = phase + count * tick;
+    const uint64_t rounded = foretold >> tick_bits;
+    if (rounded == delta) [[likely]] {
+        phase = static_cast<uint32_t>(foretold) & phase_mask;
+        to.put(pool, time_symbol(count));
+        return;
+    }
+    ++tick_misses;
+    if (delta + 1 == rounded) {
+        phase = phase_mask;
+        to.put(pool, time_symbol_less);
+        to.put(pool, time_symbol(count));
+    } else if (delta == rounded + 1) {
+        phase = 0;
+        to.put(pool, time_symbol_more);
+        to.put(pool, time_symbol(count));
+    } else {
+        phase = phase_middle;
+        to.put(pool, time_symbol_plain);
+        to.put(pool, time_symbol(delta));
+    }
+}
+
 void SyscallBlockEncoder::Impl::put_times(const fr_syscall& call, ThreadState& t, Numbered& to) {
     const uint64_t entry = call.enter_ns != 0 ? call.enter_ns : call.event.time_ns;
-    to.stream[stream_gap].put(pool, time_symbol(entry - t.time));
-    if (call.enter_ns != 0) to.stream[stream_duration].put(pool, time_symbol(call.event.time_ns - entry));
+    put_delta(to.stream[stream_gap], entry - t.time, t.phase);
+    if (call.enter_ns != 0) {
+        put_delta(to.stream[stream_duration], call.event.time_ns - entry, t.phase);
+        ticks.sample(call.event.time_ns - entry);
+    }
     t.time = call.event.time_ns;
     header.first_ns = std::min<uint64_t>(header.first_ns, call.event.time_ns);
     header.last_ns = std::max<uint64_t>(header.last_ns, call.event.time_ns);
@@ -462,6 +537,7 @@ std::span<const std::byte> SyscallBlockEncoder::Impl::lay_out() {
     };
     uint8_t* at = raw.data();
     *at++ = columns_version;
+    at = flight::put_varint(at, tick);
     at = flight::put_varint(at, event_count);
     at = flight::put_varint(at, model.numbers());
     for (size_t i = 0; i < common_streams; ++i) at = flight::put_varint(at, common_size(i));
@@ -532,6 +608,7 @@ EncodedBlock SyscallBlockEncoder::Impl::finish() {
     block.header.stored_size = static_cast<__u32>(size);
     block.header.payload_hash = hash64(block.payload);
     block.by_class = by_class;
+    ticks.block_done(2 * event_count, tick_misses);
     restart();
     return block;
 }
@@ -561,7 +638,7 @@ void SyscallBlockEncoder::run(uint16_t cpu) {
 bool SyscallBlockEncoder::add(std::span<const std::byte> record) {
     Impl& s = *impl_;
     if (record.size() < sizeof(fr_syscall) || record.size() > FR_SYSCALL_EVENT_MAX ||
-        record.size() % FR_EVENT_ALIGN != 0 || !s.has_room(record))
+        record.size() % FR_EVENT_ALIGN != 0 || !s.has_room(record.size()))
         return false;
     if (!s.in_run) s.begin_run();
     fr_syscall call;

@@ -14,10 +14,10 @@
 namespace flightrec::flight {
 
 inline constexpr uint8_t columns_version = 1;
-inline constexpr uint32_t max_threads = 16384;
+inline constexpr uint32_t max_threads = 4096;
 inline constexpr uint32_t max_numbers = 1024;
 inline constexpr uint32_t max_shapes = 1024;
-inline constexpr uint32_t max_strings = 65536;
+inline constexpr uint32_t max_strings = 16384;
 inline constexpr uint32_t max_runs = 4096;
 inline constexpr uint32_t none = ~0u;
 
@@ -49,6 +49,11 @@ inline constexpr uint8_t mask_shape = 1 << 7;
 inline constexpr uint64_t step_foretold = 0, step_switch = 1, step_number = 2;
 inline constexpr uint64_t reference_new = 0, reference_successor = 1, reference_index = 2;
 inline constexpr unsigned time_symbol_long = 248, time_symbol_negative = 249;
+inline constexpr unsigned time_symbol_less = 250, time_symbol_more = 251, time_symbol_plain = 252;
+// Ticks and phases are in 2^-20 ns.
+inline constexpr unsigned tick_bits = 20;
+inline constexpr uint64_t tick_min = 2u << tick_bits, tick_max = 1024u << tick_bits;
+inline constexpr uint32_t phase_mask = (1u << tick_bits) - 1, phase_middle = 1u << (tick_bits - 1);
 
 // The values of an event that are foretold from earlier ones. 6: the result.
 using Values = std::array<uint64_t, 7>;
@@ -60,6 +65,7 @@ struct ThreadState {
     uint64_t arg0 = 0, result = 0;
     uint32_t history = 0;
     uint32_t string = none;
+    uint32_t phase = phase_middle;  // of `time` between two nanoseconds, as far as known
 };
 
 struct NumberState {
@@ -120,7 +126,7 @@ class SyscallModel {
     ThreadState& thread(uint32_t i) { return threads_[i]; }
     NumberState& number(uint32_t i) { return numbers_[i]; }
     uint32_t add_thread(uint32_t tid, uint32_t pid) {
-        threads_[thread_count_] = ThreadState{tid, pid, 0, 0, 0, 0, none};
+        threads_[thread_count_] = ThreadState{tid, pid, 0, 0, 0, 0, none, phase_middle};
         return thread_count_++;
     }
     uint32_t add_number(uint32_t nr) {

@@ -199,6 +199,45 @@ TEST(SyscallBlock, RegularCallsTakeLittleSpace) {
     EXPECT_LT(static_cast<double>(block.payload.size()) / static_cast<double>(events), 4.5);
 }
 
+// Times as a clock gives them that steps by 10.0149 ns; now and then one it cannot have given.
+std::vector<CpuRun> coarse_clock(Random& random, size_t events, uint64_t odd_one_in) {
+    std::vector<CpuRun> runs(1);
+    uint64_t ticks = 1'000'000'000;
+    const auto now = [&] { return static_cast<uint64_t>(static_cast<double>(ticks) * 10.0149); };
+    for (size_t i = 0; i < events; ++i) {
+        Call c;
+        c.tid = c.pid = static_cast<uint32_t>(100 + random() % 3);
+        ticks += 20 + random() % 100;
+        c.enter = now();
+        ticks += random() % 1000 ? 30 + random() % 300 : random() % 100'000'000;
+        c.time = now();
+        if (random() % odd_one_in == 0) c.time += random() % 13;
+        if (random() % (odd_one_in * 3) == 0) c.enter = random() % 2 ? 0 : c.time + random() % 50;
+        runs[0].records.push_back(syscall_record(c));
+    }
+    return runs;
+}
+
+TEST(SyscallBlock, TimesOfACoarseClockSurviveInTicks) {
+    Random random(8);
+    auto encoder = value_of(SyscallBlockEncoder::make(4096, 1 << 14));
+    for (const uint64_t odd : {1000000, 20, 3, 1000000}) expect_round_trip(encoder, coarse_clock(random, 30000, odd));
+}
+
+TEST(SyscallBlock, TimesOfACoarseClockTakeLess) {
+    Random random(9);
+    auto encoder = value_of(SyscallBlockEncoder::make(16384, 1 << 14));
+    std::vector<size_t> sizes;
+    for (int block = 0; block < 3; ++block) {
+        const auto runs = coarse_clock(random, 16000, 1000000);
+        for (const auto& r : runs[0].records) ASSERT_TRUE(encoder.add(r));
+        sizes.push_back(encoder.finish().payload.size());
+    }
+    // The first block is where the tick is found.
+    EXPECT_LT(sizes[1] * 6, sizes[0] * 5) << sizes[0];
+    EXPECT_LT(sizes[2] * 6, sizes[0] * 5);
+}
+
 TEST(SyscallBlock, DamagedColumnsAreAnErrorNeverMore) {
     Random random(7);
     auto encoder = value_of(SyscallBlockEncoder::make(1000, 1 << 14));
