@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A segmentation fault is recorded whole: signal, code, address, instruction, stack with build ids, the exit."""
+import signal
+import subprocess
+import unittest
+
+import recording
+
+
+def loaded(executable):
+    """[(first address, past the last)] of what a static executable maps, from readelf(1)."""
+    headers = subprocess.run(["readelf", "-lW", executable], stdout=subprocess.PIPE, text=True, check=True).stdout
+    ranges = []
+    for line in headers.splitlines():
+        words = line.split()
+        if words[:1] == ["LOAD"]:
+            ranges.append((int(words[2], 16), int(words[2], 16) + int(words[5], 16)))
+    return ranges
+
+
+class CrashRecorded(unittest.TestCase):
+    def crash(self, *options):
+        program = recording.workload("segfault")
+        with recording.Scope() as scope, recording.Recorder(scope) as recorder:
+            done = scope.run([program, *options])
+            self.assertEqual(done.returncode, -signal.SIGSEGV)
+            dump = recorder.wait_for_dump()
+            self.events = recording.replay(dump)
+            self.report = recording.report(dump)
+            recording.verify(dump)
+            recorder.stop()
+            recording.verify(recorder.window)
+        found = [e for e in self.events if e["class"] == "crash"]
+        self.assertEqual(len(found), 1)
+        return program, found[0]
+
+    def test_null_pointer(self):
+        program, crash = self.crash("--depth", "3")
+        self.assertEqual((crash["signal_number"], crash["signal"], crash["code"]), (11, "SIGSEGV", "SEGV_MAPERR"))
+        self.assertEqual(crash["address"], "0x0")
+        self.assertEqual(crash["comm"], "segfault")
+        ip = int(crash["ip"], 16)
+        self.assertTrue(any(first <= ip < past for first, past in loaded(program)), crash["ip"])
+        own = [frame for frame in crash["user_stack"] if frame.get("build_id") == recording.build_id(program)]
+        self.assertGreaterEqual(len(own), 3, crash["user_stack"])
+        self.assert_functions(program, own[:4])
+        exits = [e for e in self.events if e["class"] == "exit" and e["pid"] == crash["pid"]]
+        self.assertEqual([(e["signal"], e["wait_status"] & 0x7f) for e in exits], [("SIGSEGV", 11)])
+        sent = [e for e in self.events if e["class"] == "signal" and e["target_pid"] == crash["pid"]]
+        self.assertEqual([(e["signal"], e["from_kernel"]) for e in sent], [("SIGSEGV", True)])
+        verdict = next(line for line in self.report.splitlines() if line.startswith("VERDICT"))
+        self.assertIn(f"segfault[{crash['pid']}]", verdict)
+        self.assertIn("SIGSEGV", verdict)
+
+    def assert_functions(self, program, frames):
+        """addr2line(1) names the functions in which the frames are: the stack is right, not merely long."""
+        # An offset is into the file; a static executable's address is that plus (address - offset) of its segment.
+        text = subprocess.run(["readelf", "-lW", program], stdout=subprocess.PIPE, text=True, check=True).stdout
+        segments = [w for w in map(str.split, text.splitlines()) if w[:1] == ["LOAD"]]
+        addresses = []
+        for place, frame in enumerate(frames):
+            offset = int(frame["offset"], 16)
+            segment = next(w for w in segments if int(w[1], 16) <= offset < int(w[1], 16) + int(w[4], 16))
+            # A return address stands behind its call.
+            addresses.append(hex(int(segment[2], 16) + offset - int(segment[1], 16) - (1 if place else 0)))
+        names = subprocess.run(["addr2line", "-f", "-e", program, *addresses], stdout=subprocess.PIPE, text=True,
+                               check=True).stdout.splitlines()[::2]
+        self.assertEqual(names[0], "crash_here")
+        # A leaf that sets up no frame hides its caller from a walk along frame pointers: one level may be left out.
+        chain = iter(["crash_here", "level_1", "level_2", "level_3", "main"])
+        self.assertTrue(all(name in chain for name in names), names)
+
+    def test_address_of_the_access(self):
+        _, crash = self.crash("--address", str(0xdead0000), "--write")
+        self.assertEqual(int(crash["address"], 16), 0xdead0000)
+        self.assertIn("0xdead0000", self.report)
+
+
+if __name__ == "__main__":
+    recording.main()
