@@ -264,7 +264,7 @@ void put_socket_type(std::string& out, uint64_t value) {
 void put_socket_protocol(std::string& out, const SyscallCall& call, unsigned i) {
     const uint64_t domain = call.arg(0) & 0xffffffff, value = call.arg(i) & 0xffffffff;
     if (call.nargs() == 4) return put_number(out, call.arg(i));  // socketpair
-    if (domain == 17) {                                    // AF_PACKET
+    if (domain == 17) {                                          // AF_PACKET
         out += "htons(";
         append_choice(out, sets::ethernet_protocol, (value & 0xff) << 8 | (value >> 8 & 0xff));
         out += ')';

@@ -74,6 +74,7 @@ TEST(SyscallText, Files) {
     EXPECT_EQ(text("umask", {022}, 022), "umask(022) = 022");
     EXPECT_EQ(text("pwritev2", {3, 0x10, 1, 7, 0, 2}, 1), "pwritev2(3, 0x10, 1, 7, RWF_DSYNC) = 1");
     EXPECT_EQ(text("getcwd", {0x7f00, 4096}, 6, {str(0, "/root")}), R"(getcwd("/root", 4096) = 6)");
+    EXPECT_EQ(text("getcwd", {0x7f00, 4096}, 6, {str(0, std::string("/root\0", 6))}), R"(getcwd("/root", 4096) = 6)");
     EXPECT_EQ(text("readlink", {1, 0x7ffd, 4096}, -22, {str(0, "/etc")}),
               R"(readlink("/etc", 0x7ffd, 4096) = -1 EINVAL (Invalid argument))");
     EXPECT_EQ(
