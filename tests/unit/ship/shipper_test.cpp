@@ -124,6 +124,22 @@ TEST(Shipper, TriesAgainUntilItWorks) {
     EXPECT_EQ(status.last_error, "");
 }
 
+TEST(Shipper, ASuccessMakesTheNextFailureWaitShortlyAgain) {
+    Fixture f;
+    const std::vector<ScriptedSink::Step> four(4, unreachable());
+    auto steps = four;
+    steps.push_back(accepted());
+    steps.push_back(unreachable());
+    f.add("a", steps);
+    f.backoff = {milliseconds(20), milliseconds(60'000)};
+    f.start();
+    f.ship(1);
+    ASSERT_TRUE(eventually([&] { return f.idle(); }));
+    f.ship(2);
+    ASSERT_TRUE(eventually([&] { return f.shipper->status().sinks[0].attempts == 6; }));
+    EXPECT_LE(f.shipper->status().sinks[0].next_attempt.count(), 20) << "it would be 160 to 320";
+}
+
 TEST(Shipper, ADeadSinkDelaysNoOther) {
     Fixture f;
     f.add("hangs", {hangs()});
