@@ -13,7 +13,6 @@
 namespace flightrec::replay {
 namespace {
 
-using flight::Blob;
 using flight::BlobWalk;
 using flight::EventRef;
 

@@ -105,7 +105,7 @@ Result<std::string> parse_target(std::string_view text, std::string_view target)
     std::string path(target.substr(0, query));
     if (path.empty()) path = "/";
     if (path.ends_with('/')) path += "{name}";
-    const std::string whole = path + std::string(target.substr(query));
+    std::string whole = path + std::string(target.substr(query));
     std::string unknown;
     bool unique = false;
     bool characters = true;
