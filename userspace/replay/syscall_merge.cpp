@@ -87,6 +87,7 @@ EventRef SyscallMerge::join(const Held& entry, const EventRef& back) {
 
 std::vector<EventRef> SyscallMerge::rest() const {
     std::vector<EventRef> out;
+    out.reserve(held_.size());
     for (const auto& [tid, held] : held_) out.push_back(view(held));
     std::sort(out.begin(), out.end(),
               [](const EventRef& a, const EventRef& b) { return a.head().time_ns < b.head().time_ns; });

@@ -36,6 +36,7 @@ struct Thread::State {
     }
 };
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): it is moved from
 Result<Thread> Thread::start(const char* name, std::function<void()> body) {
     pthread_attr_t attributes;
     if (const int err = pthread_attr_init(&attributes); err != 0) return fail_errno(err, "cannot prepare a thread");
