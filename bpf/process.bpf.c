@@ -56,8 +56,7 @@ int exec_tp(u64* ctx) {
     struct file* file = BPF_CORE_READ(task, mm, exe_file);
     struct fs_struct* fs = BPF_CORE_READ(task, fs);
     blob_string(&d, FR_BLOB_FILENAME, BPF_CORE_READ(bprm, filename), 1023, FROM_KERNEL);
-    if (e->flags & FR_EXEC_SCRIPT)
-        blob_string(&d, FR_BLOB_INTERP, BPF_CORE_READ(bprm, interp), 255, FROM_KERNEL);
+    if (e->flags & FR_EXEC_SCRIPT) blob_string(&d, FR_BLOB_INTERP, BPF_CORE_READ(bprm, interp), 255, FROM_KERNEL);
     blob_path(&d, FR_BLOB_EXE, &file->f_path, &fs->root);
     blob_path(&d, FR_BLOB_CWD, &fs->pwd, &fs->root);
     u64 arg_start = BPF_CORE_READ(task, mm, arg_start);

@@ -9,8 +9,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define BIT(n) (1ull << (n))
 /* signal(7), x86-64 and arm64 numbers. */
-#define CORE_SIGNALS                                                                                           \
-    (BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(11) | BIT(24) | BIT(25) | BIT(31))
+#define CORE_SIGNALS (BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(11) | BIT(24) | BIT(25) | BIT(31))
 /* default action: ignore (SIGCHLD, SIGCONT, SIGURG, SIGWINCH) or stop (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU) */
 #define HARMLESS_SIGNALS (BIT(17) | BIT(18) | BIT(23) | BIT(28) | BIT(19) | BIT(20) | BIT(21) | BIT(22))
 /* sent in masses to programs that handle them: SIGALRM, SIGCHLD, SIGURG, SIGVTALRM, SIGPROF, SIGWINCH, SIGIO, rt */
@@ -50,7 +49,8 @@ int signal_tp(u64* ctx) {
     void* handler = BPF_CORE_READ(action, sa.sa_handler);
     u32 flags = handler == NULL ? FR_SIGNAL_DEFAULT : (u64)handler == 1 ? FR_SIGNAL_IGNORED : FR_SIGNAL_HANDLED;
     bool chatty = CHATTY_SIGNALS & BIT(sig & 63);
-    if ((flags != FR_SIGNAL_DEFAULT && chatty) || (flags == FR_SIGNAL_DEFAULT && (BIT(17) | BIT(23) | BIT(28)) & BIT(sig & 63))) {
+    if ((flags != FR_SIGNAL_DEFAULT && chatty) ||
+        (flags == FR_SIGNAL_DEFAULT && (BIT(17) | BIT(23) | BIT(28)) & BIT(sig & 63))) {
         struct fr_ring_head* head = ring_of_this_cpu(&vital_ring);
         if (head) __sync_fetch_and_add(&head->skipped[FR_CLASS_SIGNAL], 1);
         return 0;
@@ -133,8 +133,10 @@ int crash_tp(u64* ctx) {
     e->dumps_core = 1;
     if (read_info(ctx[1], &info)) {
         e->code = info.code;
-        if (info.code > 0) e->address = FAULT_SIGNALS & BIT(sig & 63) ? info.address : 0;
-        else e->sender_pid = (u32)info.sender.pid;
+        if (info.code > 0)
+            e->address = FAULT_SIGNALS & BIT(sig & 63) ? info.address : 0;
+        else
+            e->sender_pid = (u32)info.sender.pid;
     }
     e->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
     e->cgroup_id = task_cgroup_id(task);

@@ -113,7 +113,7 @@ static __always_inline u32 add_bytes(void* record, u32 used, u8 kind, u64 addres
 
 struct argv_walk {
     void* record;
-    u64 array;   /* address of the next pointer */
+    u64 array;      /* address of the next pointer */
     u32 begin, end; /* offsets in the record */
     u32 complete;
 };
@@ -156,8 +156,7 @@ static __always_inline u32 add_capture(struct fr_syscall* record, struct fr_capt
     u8 kind = c->arg;
     if (!address) return used;
     switch (c->type) {
-        case FR_CAPTURE_STRING:
-            return add_string(record, used, kind + FR_BLOB_ARG0, address);
+        case FR_CAPTURE_STRING: return add_string(record, used, kind + FR_BLOB_ARG0, address);
         case FR_CAPTURE_STRING_COUNTED:
             kind += FR_BLOB_ARG0;
             length = argument(record, c->length_arg);
@@ -192,8 +191,7 @@ static __always_inline u32 add_capture(struct fr_syscall* record, struct fr_capt
             length = n;
             break;
         }
-        default:
-            return used;
+        default: return used;
     }
     return add_bytes(record, used, kind, address, length, limit);
 }
@@ -271,7 +269,8 @@ int sys_enter_tp(u64* ctx) {
     copy_syscall_args(entry->args, regs);
     entry->enter_ns = bpf_ktime_get_boot_ns();
     struct fr_syscall_rule* rule = rule_of((u32)ctx[1]);
-    if (rule && rule->at_entry && !in_compat_syscall(task) && rule->action != FR_RULE_NONE && c->syscall_mode != FR_MODE_OFF)
+    if (rule && rule->at_entry && !in_compat_syscall(task) && rule->action != FR_RULE_NONE &&
+        c->syscall_mode != FR_MODE_OFF)
         record_entry(entry, rule);
     return 0;
 }

@@ -6,10 +6,10 @@
 #include "kernel_types.h"
 
 enum fr_mm_counter { /* include/linux/mm_types_task.h, same in all kernels of interest */
-    FR_MM_FILE = 0,
-    FR_MM_ANON = 1,
-    FR_MM_SWAP = 2,
-    FR_MM_SHMEM = 3,
+                     FR_MM_FILE = 0,
+                     FR_MM_ANON = 1,
+                     FR_MM_SWAP = 2,
+                     FR_MM_SHMEM = 3,
 };
 
 /* Until 6.1: struct mm_rss_stat { atomic_long_t count[4]; } rss_stat. From 6.2 (f1a7941243c1, "mm: convert mm's rss

@@ -10,8 +10,8 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
 
 typedef __u8 u8;
 typedef __u16 u16;

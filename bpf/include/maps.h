@@ -81,12 +81,12 @@ FR_SHARED struct {
 } oom_contexts SEC(".maps");
 
 /* Known to the verifier as constants. */
-FR_SHARED const volatile __u32 vital_ring_size;   /* bytes, a power of two */
+FR_SHARED const volatile __u32 vital_ring_size; /* bytes, a power of two */
 FR_SHARED const volatile __u32 syscall_ring_size;
-FR_SHARED const volatile __u32 scope_count;       /* 0: the whole machine */
+FR_SHARED const volatile __u32 scope_count; /* 0: the whole machine */
 FR_SHARED const volatile __u64 scope_cgroup[FR_SCOPE_MAX];
 FR_SHARED const volatile __u32 scope_level[FR_SCOPE_MAX];
-FR_SHARED const volatile __u32 string_limit;      /* bytes of a system call's string, at most FR_STRING_MAX */
-FR_SHARED const volatile __u32 record_durations;  /* 0: nothing is attached to sys_enter but what must be */
+FR_SHARED const volatile __u32 string_limit;     /* bytes of a system call's string, at most FR_STRING_MAX */
+FR_SHARED const volatile __u32 record_durations; /* 0: nothing is attached to sys_enter but what must be */
 
 #endif /* FLIGHTREC_MAPS_H */

@@ -80,10 +80,10 @@ static __always_inline void vital_commit(struct vital_place* place) {
 }
 
 /* Records a fixed-size event: declares `name`, a pointer to its zeroed place, or returns 0 from the program. */
-#define VITAL_BEGIN(type, name, class_number)                                     \
-    struct vital_place name##_place = vital_take(class_number, sizeof(type));     \
-    type* name = (type*)name##_place.record;                                      \
-    if (!name) return 0;                                                          \
+#define VITAL_BEGIN(type, name, class_number)                                                           \
+    struct vital_place name##_place = vital_take(class_number, sizeof(type));                           \
+    type* name = (type*)name##_place.record;                                                            \
+    if (!name) return 0;                                                                                \
     __builtin_memset((void*)name + sizeof(struct fr_event), 0, sizeof(type) - sizeof(struct fr_event)); \
     fill_head(&name->event, name##_place.head, class_number, sizeof(type), 0)
 #define VITAL_COMMIT(name) vital_commit(&name##_place)

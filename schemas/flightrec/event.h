@@ -47,31 +47,31 @@ enum fr_track {
 /* ---- classes --------------------------------------------------------------------------------------------- */
 
 enum fr_class {
-    FR_CLASS_NONE = 0,           /* filler in a ring, never in a file */
-    FR_CLASS_EXEC = 1,           /* fr_exec: a successful execve */
-    FR_CLASS_EXEC_FAILED = 2,    /* fr_exec_failed */
-    FR_CLASS_FORK = 3,           /* fr_fork: a new process or thread */
-    FR_CLASS_EXIT = 4,           /* fr_exit: a thread, the last of which ends the process */
-    FR_CLASS_SIGNAL = 5,         /* fr_signal: a signal was sent */
-    FR_CLASS_CRASH = 6,          /* fr_crash: a signal whose default action ends the process was delivered */
-    FR_CLASS_OOM_KILL = 7,       /* fr_oom_kill */
-    FR_CLASS_ALLOC_FAILURE = 8,  /* fr_alloc_failure */
-    FR_CLASS_SYSCALL = 9,        /* fr_syscall: a system call that returned (track: syscalls) */
-    FR_CLASS_SYSCALL_ENTER = 10, /* fr_syscall: one that may not return: exit, execve, … (track: syscalls) */
-    FR_CLASS_CGROUP = 11,        /* fr_cgroup: made, removed, renamed, or known to exist */
-    FR_CLASS_RENAME = 12,        /* fr_rename: a thread changed its comm */
-    FR_CLASS_CGROUP_ATTACH = 13, /* fr_cgroup_attach: a process moved to another cgroup */
-    FR_CLASS_KMSG = 14,          /* fr_kmsg: one line of the kernel log */
-    FR_CLASS_SYSTEM_SAMPLE = 15, /* fr_system_sample */
-    FR_CLASS_CGROUP_SAMPLE = 16, /* fr_cgroup_sample */
-    FR_CLASS_PROCESS_SAMPLE = 17,/* fr_process_sample */
-    FR_CLASS_MARKER = 18,        /* fr_marker: what the recorder itself did */
-    FR_CLASS_LEDGER = 19,        /* fr_ledger */
-    FR_CLASS_PROCESS = 20,       /* fr_process: a process that exists (keyframes, and the first look at /proc) */
-    FR_CLASS_FD = 21,            /* fr_fd: an open file descriptor (keyframes) */
-    FR_CLASS_UNFINISHED = 22,    /* fr_syscall: a system call that had not returned when the dump was made */
-    FR_CLASS_MODULE = 23,        /* fr_module: a mapped file of a crashed process */
-    FR_CLASS_COUNT = 32,         /* room in every table indexed by class */
+    FR_CLASS_NONE = 0,            /* filler in a ring, never in a file */
+    FR_CLASS_EXEC = 1,            /* fr_exec: a successful execve */
+    FR_CLASS_EXEC_FAILED = 2,     /* fr_exec_failed */
+    FR_CLASS_FORK = 3,            /* fr_fork: a new process or thread */
+    FR_CLASS_EXIT = 4,            /* fr_exit: a thread, the last of which ends the process */
+    FR_CLASS_SIGNAL = 5,          /* fr_signal: a signal was sent */
+    FR_CLASS_CRASH = 6,           /* fr_crash: a signal whose default action ends the process was delivered */
+    FR_CLASS_OOM_KILL = 7,        /* fr_oom_kill */
+    FR_CLASS_ALLOC_FAILURE = 8,   /* fr_alloc_failure */
+    FR_CLASS_SYSCALL = 9,         /* fr_syscall: a system call that returned (track: syscalls) */
+    FR_CLASS_SYSCALL_ENTER = 10,  /* fr_syscall: one that may not return: exit, execve, … (track: syscalls) */
+    FR_CLASS_CGROUP = 11,         /* fr_cgroup: made, removed, renamed, or known to exist */
+    FR_CLASS_RENAME = 12,         /* fr_rename: a thread changed its comm */
+    FR_CLASS_CGROUP_ATTACH = 13,  /* fr_cgroup_attach: a process moved to another cgroup */
+    FR_CLASS_KMSG = 14,           /* fr_kmsg: one line of the kernel log */
+    FR_CLASS_SYSTEM_SAMPLE = 15,  /* fr_system_sample */
+    FR_CLASS_CGROUP_SAMPLE = 16,  /* fr_cgroup_sample */
+    FR_CLASS_PROCESS_SAMPLE = 17, /* fr_process_sample */
+    FR_CLASS_MARKER = 18,         /* fr_marker: what the recorder itself did */
+    FR_CLASS_LEDGER = 19,         /* fr_ledger */
+    FR_CLASS_PROCESS = 20,        /* fr_process: a process that exists (keyframes, and the first look at /proc) */
+    FR_CLASS_FD = 21,             /* fr_fd: an open file descriptor (keyframes) */
+    FR_CLASS_UNFINISHED = 22,     /* fr_syscall: a system call that had not returned when the dump was made */
+    FR_CLASS_MODULE = 23,         /* fr_module: a mapped file of a crashed process */
+    FR_CLASS_COUNT = 32,          /* room in every table indexed by class */
 };
 
 /* ---- the head of every event ----------------------------------------------------------------------------- */
@@ -98,28 +98,28 @@ struct fr_event {
 
 enum fr_blob_kind {
     FR_BLOB_NONE = 0,
-    FR_BLOB_ARG0 = 1,      /* …ARG5 = 6: the string a syscall's argument points to, without its NUL */
+    FR_BLOB_ARG0 = 1, /* …ARG5 = 6: the string a syscall's argument points to, without its NUL */
     FR_BLOB_ARG5 = 6,
-    FR_BLOB_FILENAME = 7,  /* exec: the name as given by the caller */
-    FR_BLOB_INTERP = 8,    /* exec: the program that was loaded if it is not FILENAME (a script's interpreter) */
-    FR_BLOB_ARGV = 9,      /* NUL-separated, as in /proc/PID/cmdline */
-    FR_BLOB_EXE = 10,      /* path of the executable, components leaf first, each NUL-ended (see below) */
-    FR_BLOB_CWD = 11,      /* path of the working directory, same form */
-    FR_BLOB_CGROUP = 12,   /* path of the cgroup (version 2 hierarchy), same form */
-    FR_BLOB_KSTACK = 13,   /* __u64 kernel addresses, innermost first */
-    FR_BLOB_USTACK = 14,   /* struct fr_frame[], innermost first */
-    FR_BLOB_TEXT = 15,     /* the text of a kmsg line, marker, cgroup path, … */
+    FR_BLOB_FILENAME = 7,     /* exec: the name as given by the caller */
+    FR_BLOB_INTERP = 8,       /* exec: the program that was loaded if it is not FILENAME (a script's interpreter) */
+    FR_BLOB_ARGV = 9,         /* NUL-separated, as in /proc/PID/cmdline */
+    FR_BLOB_EXE = 10,         /* path of the executable, components leaf first, each NUL-ended (see below) */
+    FR_BLOB_CWD = 11,         /* path of the working directory, same form */
+    FR_BLOB_CGROUP = 12,      /* path of the cgroup (version 2 hierarchy), same form */
+    FR_BLOB_KSTACK = 13,      /* __u64 kernel addresses, innermost first */
+    FR_BLOB_USTACK = 14,      /* struct fr_frame[], innermost first */
+    FR_BLOB_TEXT = 15,        /* the text of a kmsg line, marker, cgroup path, … */
     FR_BLOB_KSTACK_TEXT = 16, /* the recorder's symbols for KSTACK: "name+0x12\n"… */
     FR_BLOB_STACK_BYTES = 17, /* user stack memory from sp upwards */
-    FR_BLOB_PATH = 18,     /* an ordinary path, root first (from user space) */
-    FR_BLOB_SOCKADDR0 = 32,/* …SOCKADDR0+5: the raw struct sockaddr argument n points to */
-    FR_BLOB_DATA0 = 40,    /* …DATA0+5: a fixed-size input structure argument n points to (timespec, pollfd, …) */
+    FR_BLOB_PATH = 18,        /* an ordinary path, root first (from user space) */
+    FR_BLOB_SOCKADDR0 = 32,   /* …SOCKADDR0+5: the raw struct sockaddr argument n points to */
+    FR_BLOB_DATA0 = 40, /* …DATA0+5: a fixed-size input structure argument n points to (timespec, pollfd, …) */
 };
 
 enum fr_blob_flag {
-    FR_BLOB_CUT = 1 << 0,    /* there was more than what stands here */
-    FR_BLOB_FAULT = 1 << 1,  /* the memory could not be read; len is 0 */
-    FR_BLOB_DELETED = 1 << 2,/* path: the file has no name any more */
+    FR_BLOB_CUT = 1 << 0,     /* there was more than what stands here */
+    FR_BLOB_FAULT = 1 << 1,   /* the memory could not be read; len is 0 */
+    FR_BLOB_DELETED = 1 << 2, /* path: the file has no name any more */
 };
 
 /* Followed by len bytes and zero padding to a multiple of 8 (head included).
@@ -132,7 +132,7 @@ struct fr_blob {
 };
 
 struct fr_frame { /* same layout as the kernel's struct bpf_stack_build_id */
-    __s32 status;       /* 0 none, 1 build id + file offset, 2 plain address */
+    __s32 status; /* 0 none, 1 build id + file offset, 2 plain address */
     __u8 build_id[20];
     __u64 offset_or_ip;
 };
@@ -148,13 +148,13 @@ enum fr_exec_flag {
 
 struct fr_exec {
     struct fr_event event;
-    __u64 start_ns;   /* of the process: with pid, its identity across pid reuse */
-    __u64 cgroup_id;  /* version 2 hierarchy; inode number of the directory */
+    __u64 start_ns;  /* of the process: with pid, its identity across pid reuse */
+    __u64 cgroup_id; /* version 2 hierarchy; inode number of the directory */
     __u64 exe_inode;
-    __u32 exe_dev;    /* kernel dev_t: major << 20 | minor */
-    __u32 flags;      /* enum fr_exec_flag */
+    __u32 exe_dev; /* kernel dev_t: major << 20 | minor */
+    __u32 flags;   /* enum fr_exec_flag */
     __u32 ppid;
-    __u32 uid, gid;   /* real, as the initial user namespace numbers them */
+    __u32 uid, gid; /* real, as the initial user namespace numbers them */
     __u32 euid, egid;
     __u32 argc;
     __u32 argv_bytes; /* length of argv before any cut */
@@ -180,8 +180,8 @@ struct fr_fork {
     __u64 start_ns;        /* of the child */
     __u64 cgroup_id;       /* of the child */
     __u32 child_tid;
-    __u32 child_pid;       /* equal to pid for a thread */
-    __u32 parent_pid;      /* the child's parent; not pid where CLONE_PARENT was given */
+    __u32 child_pid;  /* equal to pid for a thread */
+    __u32 parent_pid; /* the child's parent; not pid where CLONE_PARENT was given */
     __u32 uid, gid;
     __u32 pidns;
     __u32 ns_pid;
@@ -198,17 +198,17 @@ enum fr_exit_flag {
 
 struct fr_exit {
     struct fr_event event;
-    __u64 start_ns;     /* of the thread */
+    __u64 start_ns; /* of the thread */
     __u64 cgroup_id;
-    __u64 utime_ns;     /* GROUP_DEAD: of the whole process; else of this thread */
+    __u64 utime_ns; /* GROUP_DEAD: of the whole process; else of this thread */
     __u64 stime_ns;
-    __u64 max_rss;      /* peak resident set of the process */
+    __u64 max_rss; /* peak resident set of the process */
     __u64 min_faults;
     __u64 maj_faults;
     __u64 read_chars, write_chars; /* bytes passed through read and write calls */
     __u64 read_bytes, write_bytes; /* bytes that went to storage */
-    __u32 exit_code;    /* as wait(2) gives it: status << 8 | signal, bit 7 set when a core was dumped */
-    __u32 flags;        /* enum fr_exit_flag */
+    __u32 exit_code;               /* as wait(2) gives it: status << 8 | signal, bit 7 set when a core was dumped */
+    __u32 flags;                   /* enum fr_exit_flag */
     __u32 ppid;
     __u32 uid;
     char comm[FR_COMM_LEN];
@@ -228,12 +228,12 @@ struct fr_signal {
     struct fr_event event; /* pid, tid: who was running: the sender, unless FROM_KERNEL */
     __u64 address;         /* fault address, SIGSEGV SIGBUS SIGILL SIGFPE SIGTRAP only */
     __s32 signal;
-    __s32 code;            /* si_code */
+    __s32 code; /* si_code */
     __u32 target_tid;
     __u32 target_pid;
     __u32 sender_uid;
-    __u32 flags;           /* enum fr_signal_flag */
-    __u32 result;          /* 0 delivered, 1 ignored, 2 already pending, 3 overflow, 4 lost info */
+    __u32 flags;  /* enum fr_signal_flag */
+    __u32 result; /* 0 delivered, 1 ignored, 2 already pending, 3 overflow, 4 lost info */
     __u32 pad;
     char comm[FR_COMM_LEN];
     char target_comm[FR_COMM_LEN];
@@ -247,12 +247,12 @@ struct fr_crash {
     __u64 ip, sp, bp;
     __s32 signal;
     __s32 code;
-    __u32 dumps_core;      /* 1: the signal's default action is to dump core (signal(7)) */
+    __u32 dumps_core; /* 1: the signal's default action is to dump core (signal(7)) */
     __u32 ppid;
-    __u32 sender_pid;      /* si_pid where si_code says a process sent it */
+    __u32 sender_pid; /* si_pid where si_code says a process sent it */
     __u32 uid;
     char comm[FR_COMM_LEN];
-    __u64 regs[16];        /* x86-64: ax bx cx dx si di bp sp r8…r15; arm64: x0…x15 */
+    __u64 regs[16]; /* x86-64: ax bx cx dx si di bp sp r8…r15; arm64: x0…x15 */
     /* blobs: USTACK, STACK_BYTES */
 };
 
@@ -270,10 +270,10 @@ struct fr_module {
 /* ---- memory ---------------------------------------------------------------------------------------------- */
 
 enum fr_oom_constraint { /* same values as the kernel's enum oom_constraint */
-    FR_OOM_NONE = 0,
-    FR_OOM_CPUSET = 1,
-    FR_OOM_MEMORY_POLICY = 2,
-    FR_OOM_MEMCG = 3,
+                         FR_OOM_NONE = 0,
+                         FR_OOM_CPUSET = 1,
+                         FR_OOM_MEMORY_POLICY = 2,
+                         FR_OOM_MEMCG = 3,
 };
 
 enum fr_oom_flag {
@@ -283,64 +283,64 @@ enum fr_oom_flag {
 };
 
 struct fr_oom_kill {
-    struct fr_event event;    /* pid, tid: the invoker, whose allocation failed */
+    struct fr_event event; /* pid, tid: the invoker, whose allocation failed */
     __u64 victim_start_ns;
     __u64 victim_cgroup_id;
     __u64 victim_anon, victim_file, victim_shmem, victim_swap; /* bytes */
-    __u64 victim_page_tables; /* bytes */
-    __u64 victim_total_vm;    /* bytes */
-    __u64 victim_locked;      /* bytes */
-    __u64 domain_cgroup_id;   /* the memory cgroup that ran out, 0: the machine */
-    __u64 domain_limit, domain_usage; /* bytes, of that cgroup */
-    __u64 domain_failures;    /* its fail count */
-    __u64 total_pages;        /* pages the domain may use (struct oom_control) */
-    __s64 score;              /* the victim's badness, pages */
+    __u64 victim_page_tables;                                  /* bytes */
+    __u64 victim_total_vm;                                     /* bytes */
+    __u64 victim_locked;                                       /* bytes */
+    __u64 domain_cgroup_id;                                    /* the memory cgroup that ran out, 0: the machine */
+    __u64 domain_limit, domain_usage;                          /* bytes, of that cgroup */
+    __u64 domain_failures;                                     /* its fail count */
+    __u64 total_pages;                                         /* pages the domain may use (struct oom_control) */
+    __s64 score;                                               /* the victim's badness, pages */
     __u32 gfp_mask;
     __s32 order;
-    __u32 constraint;         /* enum fr_oom_constraint */
-    __u32 flags;              /* enum fr_oom_flag */
+    __u32 constraint; /* enum fr_oom_constraint */
+    __u32 flags;      /* enum fr_oom_flag */
     __u32 victim_pid;
     __u32 victim_tid;
     __u32 victim_uid;
     __u32 victim_ppid;
     __s32 victim_oom_score_adj;
     __u32 pad;
-    char comm[FR_COMM_LEN];        /* invoker */
+    char comm[FR_COMM_LEN]; /* invoker */
     char victim_comm[FR_COMM_LEN];
     /* blobs: KSTACK, KSTACK_TEXT, CGROUP (the domain's), ARGV (the victim's, from the process table) */
 };
 
 enum fr_alloc_kind {
-    FR_ALLOC_PAGE = 1,       /* the page allocator returned nothing */
-    FR_ALLOC_SYSCALL = 2,    /* a system call returned ENOMEM */
-    FR_ALLOC_FORK = 3,       /* fork, vfork or clone returned EAGAIN or ENOMEM */
-    FR_ALLOC_PAGE_WARN = 4,  /* warn_alloc(): a failure the kernel logs */
+    FR_ALLOC_PAGE = 1,      /* the page allocator returned nothing */
+    FR_ALLOC_SYSCALL = 2,   /* a system call returned ENOMEM */
+    FR_ALLOC_FORK = 3,      /* fork, vfork or clone returned EAGAIN or ENOMEM */
+    FR_ALLOC_PAGE_WARN = 4, /* warn_alloc(): a failure the kernel logs */
     FR_ALLOC_VMALLOC = 5,
     FR_ALLOC_SLAB = 6,
 };
 
 enum fr_fork_cause { /* of FR_ALLOC_FORK: the limit that refused */
-    FR_FORK_UNKNOWN = 0,
-    FR_FORK_PIDS_CGROUP = 1,
-    FR_FORK_RLIMIT_NPROC = 2,
-    FR_FORK_THREADS_MAX = 3,
-    FR_FORK_PID_MAX = 4,
-    FR_FORK_MEMORY = 5,
+                     FR_FORK_UNKNOWN = 0,
+                     FR_FORK_PIDS_CGROUP = 1,
+                     FR_FORK_RLIMIT_NPROC = 2,
+                     FR_FORK_THREADS_MAX = 3,
+                     FR_FORK_PID_MAX = 4,
+                     FR_FORK_MEMORY = 5,
 };
 
 struct fr_alloc_failure {
     struct fr_event event;
     __u64 cgroup_id;
-    __u64 size;         /* bytes asked for, 0: not known */
-    __s64 result;       /* of the system call */
-    __u64 limit;        /* the limit that refused, where known */
+    __u64 size;   /* bytes asked for, 0: not known */
+    __s64 result; /* of the system call */
+    __u64 limit;  /* the limit that refused, where known */
     __u64 usage;
-    __u32 kind;         /* enum fr_alloc_kind */
+    __u32 kind; /* enum fr_alloc_kind */
     __u32 gfp_mask;
     __s32 order;
     __s32 node;
-    __u32 syscall;      /* number, FR_ALLOC_SYSCALL and FR_ALLOC_FORK */
-    __u32 cause;        /* enum fr_fork_cause */
+    __u32 syscall;         /* number, FR_ALLOC_SYSCALL and FR_ALLOC_FORK */
+    __u32 cause;           /* enum fr_fork_cause */
     __u64 limit_cgroup_id; /* PIDS_CGROUP: which */
     char comm[FR_COMM_LEN];
     /* blobs: KSTACK, KSTACK_TEXT, CGROUP */
@@ -350,9 +350,9 @@ struct fr_alloc_failure {
 
 struct fr_syscall {
     struct fr_event event;
-    __u64 enter_ns;  /* 0 with FR_EVENT_NO_ENTRY */
-    __s64 result;    /* negative errno on failure; of SYSCALL_ENTER and UNFINISHED: 0 */
-    __u32 nr;        /* number in the table of the machine's architecture */
+    __u64 enter_ns; /* 0 with FR_EVENT_NO_ENTRY */
+    __s64 result;   /* negative errno on failure; of SYSCALL_ENTER and UNFINISHED: 0 */
+    __u32 nr;       /* number in the table of the machine's architecture */
     __u32 pad;
     __u64 args[6];
     /* blobs: ARGn, SOCKADDRn, DATAn */
@@ -406,10 +406,10 @@ struct fr_process {
     struct fr_event event; /* time_ns: when this was known */
     __u64 start_ns;
     __u64 cgroup_id;
-    __u64 exec_ns;         /* last exec, 0: not seen */
+    __u64 exec_ns; /* last exec, 0: not seen */
     __u32 ppid;
     __u32 uid, gid;
-    __u32 flags;           /* enum fr_process_flag */
+    __u32 flags; /* enum fr_process_flag */
     __u32 threads;
     __u32 pidns, ns_pid;
     __s32 oom_score_adj;
@@ -420,7 +420,7 @@ struct fr_process {
 struct fr_fd {
     struct fr_event event; /* pid: whose */
     __u32 fd;
-    __u32 flags;           /* O_CLOEXEC … */
+    __u32 flags; /* O_CLOEXEC … */
     /* blobs: PATH ("/etc/passwd", "socket:[123]", "TCP 127.0.0.1:80->…", "pipe:[5]") */
 };
 
@@ -442,9 +442,9 @@ struct fr_system_sample {
     __u32 load1; /* hundredths */
     __u64 processes, threads, threads_max, pid_max, running, blocked;
     __u64 files_open, files_max;
-    __u64 disk_free, disk_total;       /* bytes, of the root file system */
-    __u64 forks;                       /* since boot */
-    __u64 pgfault, pgmajfault, oom_kills, alloc_stall, swap_in, swap_out; /* /proc/vmstat, since boot */
+    __u64 disk_free, disk_total;                                                /* bytes, of the root file system */
+    __u64 forks;                                                                /* since boot */
+    __u64 pgfault, pgmajfault, oom_kills, alloc_stall, swap_in, swap_out;       /* /proc/vmstat, since boot */
     __u64 cpu_user_ms, cpu_system_ms, cpu_iowait_ms, cpu_steal_ms, cpu_idle_ms; /* /proc/stat, since boot */
 };
 
@@ -463,12 +463,12 @@ struct fr_process_sample {
     struct fr_event event; /* pid: whose */
     __u64 start_ns;
     __u64 rss, anon, file, shmem, swap, page_tables, total_vm; /* bytes */
-    __s64 growth;      /* of rss since the sample before, bytes */
+    __s64 growth;                                              /* of rss since the sample before, bytes */
     __u64 utime_ms, stime_ms;
     __u64 min_faults, maj_faults;
     __u32 threads, fds;
     __s32 oom_score_adj;
-    char state;        /* R S D Z T … as in /proc/PID/stat */
+    char state; /* R S D Z T … as in /proc/PID/stat */
     char pad[3];
     char comm[FR_COMM_LEN];
     /* blobs: TEXT, the kernel function it waits in (state D) */
@@ -477,7 +477,7 @@ struct fr_process_sample {
 struct fr_kmsg {
     struct fr_event event; /* time_ns: the line's own stamp, on the boot time axis */
     __u64 seq;
-    __u32 level;           /* 0 emerg … 7 debug; 0xff unknown */
+    __u32 level; /* 0 emerg … 7 debug; 0xff unknown */
     __u32 facility;
     /* blobs: TEXT */
 };
@@ -485,13 +485,14 @@ struct fr_kmsg {
 /* ---- what the recorder did ---------------------------------------------------------------------------------- */
 
 enum fr_marker_kind {
-    FR_MARKER_START = 1,        /* recording began: value[0] pid of the recorder */
-    FR_MARKER_STOP = 2,         /* recording ended in order: value[0] signal */
-    FR_MARKER_TRIGGER = 3,      /* an incident: value[0] enum fr_trigger, [1] pid, [2] incident number, [3] suppressed */
-    FR_MARKER_GAP = 4,          /* events of a CPU were overwritten before they were read: value[0] cpu, [1] track, [2] count, [3] since ns */
-    FR_MARKER_CLOCK = 5,        /* wall clock: value[0] realtime ns at time_ns, [1] step in ns (signed) */
-    FR_MARKER_POLICY = 6,       /* the cost budget moved: value[0] old step, [1] new step, [2] cost in 1/10000 of a CPU */
-    FR_MARKER_DUMP = 7,         /* a dump was made: value[0] incident, [1] bytes, [2] ns it took */
+    FR_MARKER_START = 1,   /* recording began: value[0] pid of the recorder */
+    FR_MARKER_STOP = 2,    /* recording ended in order: value[0] signal */
+    FR_MARKER_TRIGGER = 3, /* an incident: value[0] enum fr_trigger, [1] pid, [2] incident number, [3] suppressed */
+    FR_MARKER_GAP = 4,    /* events of a CPU were overwritten before they were read: value[0] cpu, [1] track, [2] count,
+                             [3] since ns */
+    FR_MARKER_CLOCK = 5,  /* wall clock: value[0] realtime ns at time_ns, [1] step in ns (signed) */
+    FR_MARKER_POLICY = 6, /* the cost budget moved: value[0] old step, [1] new step, [2] cost in 1/10000 of a CPU */
+    FR_MARKER_DUMP = 7,   /* a dump was made: value[0] incident, [1] bytes, [2] ns it took */
     FR_MARKER_RESTART = 8,      /* the recorder took over pinned maps: value[0] ns without a reader */
     FR_MARKER_PREVIOUS_END = 9, /* how the boot or recording before ended: TEXT */
     FR_MARKER_SHUTDOWN = 10,    /* the machine is being stopped in order: TEXT */
@@ -573,11 +574,11 @@ struct fr_ledger {
 #define FR_RING_HEAD_SIZE 4096u
 
 struct fr_ring_head {
-    __u64 reserved;                  /* position of the next record */
-    __u64 busy;                      /* writer's recursion guard, syscall track */
-    __u64 placed[FR_CLASS_COUNT];    /* events of each class that took a place in the ring; class_seq counts these */
-    __u64 skipped[FR_CLASS_COUNT];   /* not recorded by policy or by a filter of the class */
-    __u64 failed[FR_CLASS_COUNT];    /* found no place (nested too deep); the ledger counts them as torn */
+    __u64 reserved;                /* position of the next record */
+    __u64 busy;                    /* writer's recursion guard, syscall track */
+    __u64 placed[FR_CLASS_COUNT];  /* events of each class that took a place in the ring; class_seq counts these */
+    __u64 skipped[FR_CLASS_COUNT]; /* not recorded by policy or by a filter of the class */
+    __u64 failed[FR_CLASS_COUNT];  /* found no place (nested too deep); the ledger counts them as torn */
     /* produced = placed + skipped + failed */
 };
 

@@ -54,10 +54,10 @@ struct fr_file_header {
     __u64 segment_size;    /* window: the slot size; dump: the largest a segment can be */
     __u64 info_offset[2];
     __u32 info_slot_size;
-    __u32 vital_slots;     /* window: slots [0, vital_slots) are the vital track's, the rest the syscall track's */
-    __u16 fixed_size[64];  /* by class: bytes of the fixed part, 0: class unknown to the writer */
+    __u32 vital_slots;    /* window: slots [0, vital_slots) are the vital track's, the rest the syscall track's */
+    __u16 fixed_size[64]; /* by class: bytes of the fixed part, 0: class unknown to the writer */
     __u64 created_realtime_ns;
-    __u64 hash;            /* XXH3-64 of the header with this field 0 */
+    __u64 hash; /* XXH3-64 of the header with this field 0 */
 };
 
 struct fr_info_header {
@@ -65,7 +65,7 @@ struct fr_info_header {
     __u64 generation; /* the higher valid one counts */
     __u32 size;       /* bytes of JSON that follow */
     __u32 pad;
-    __u64 hash;       /* XXH3-64 of this header with hash 0, then the JSON */
+    __u64 hash; /* XXH3-64 of this header with hash 0, then the JSON */
 };
 
 struct fr_segment_header {
@@ -75,13 +75,13 @@ struct fr_segment_header {
     __u64 track_sequence; /* within the track, from 0 */
     __u32 track;
     __u32 header_size;
-    __u64 boot_ns;        /* clock pair taken when the segment was begun */
+    __u64 boot_ns; /* clock pair taken when the segment was begun */
     __u64 realtime_ns;
     __u64 segment_size;
-    __u64 used;           /* dump: bytes in the file, header included; window: 0 (walk the blocks) */
+    __u64 used;                          /* dump: bytes in the file, header included; window: 0 (walk the blocks) */
     __u64 stored_before[FR_CLASS_COUNT]; /* events of each class the recording had stored before this segment */
     __u64 reserved[21];
-    __u64 hash;           /* XXH3-64 of the header with `used` and this field 0 */
+    __u64 hash; /* XXH3-64 of the header with `used` and this field 0 */
 };
 
 struct fr_block_header {
@@ -92,14 +92,14 @@ struct fr_block_header {
     __u32 stored_size; /* of the payload as it stands */
     __u32 raw_size;    /* after decompression */
     __u32 events;
-    __u32 index;       /* within the segment, from 0 */
+    __u32 index; /* within the segment, from 0 */
     __u64 segment_sequence;
-    __u64 first_ns;    /* smallest and largest event time in it */
+    __u64 first_ns; /* smallest and largest event time in it */
     __u64 last_ns;
     __u64 first_enter_ns; /* smallest entry time of a syscall in it, else first_ns */
-    __u64 offset;      /* of this header within the segment */
-    __u64 payload_hash; /* XXH3-64 of the stored payload */
-    __u64 hash;        /* XXH3-64 of the header with this field 0: a header can be trusted before its payload is read */
+    __u64 offset;         /* of this header within the segment */
+    __u64 payload_hash;   /* XXH3-64 of the stored payload */
+    __u64 hash; /* XXH3-64 of the header with this field 0: a header can be trusted before its payload is read */
 };
 
 FR_ASSERT_SIZE(struct fr_file_header, 248);

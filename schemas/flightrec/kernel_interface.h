@@ -72,11 +72,11 @@ struct fr_capture {
 #define FR_CAPTURES_MAX 5
 
 struct fr_syscall_rule { /* one cache line */
-    __u8 action;        /* enum fr_rule_action */
-    __u8 kind;          /* enum fr_syscall_kind */
-    __u8 at_entry;      /* also record it when it is entered: it may not return, or replaces the memory it points to */
-    __u8 captures;      /* how many of capture[] count */
-    __u8 condition_arg; /* bit (args[condition_arg] & condition_mask) of condition_values must be set */
+    __u8 action;         /* enum fr_rule_action */
+    __u8 kind;           /* enum fr_syscall_kind */
+    __u8 at_entry;       /* also record it when it is entered: it may not return, or replaces the memory it points to */
+    __u8 captures;       /* how many of capture[] count */
+    __u8 condition_arg;  /* bit (args[condition_arg] & condition_mask) of condition_values must be set */
     __u8 pad[3];
     __u64 condition_mask;
     __u64 condition_values;
@@ -85,26 +85,26 @@ struct fr_syscall_rule { /* one cache line */
 
 enum fr_syscall_kind {
     FR_SYSCALL_PLAIN = 0,
-    FR_SYSCALL_FORKS = 1, /* fork, vfork, clone, clone3: EAGAIN and ENOMEM are fork failures */
-    FR_SYSCALL_EXECS = 2, /* execve, execveat: an error is a failed exec */
-    FR_SYSCALL_MEMORY = 3,/* mmap, mremap: argument 1 is the size; brk: none */
+    FR_SYSCALL_FORKS = 1,  /* fork, vfork, clone, clone3: EAGAIN and ENOMEM are fork failures */
+    FR_SYSCALL_EXECS = 2,  /* execve, execveat: an error is a failed exec */
+    FR_SYSCALL_MEMORY = 3, /* mmap, mremap: argument 1 is the size; brk: none */
 };
 
 /* Which events are wanted, one bit a class: switched off classes are not produced at all. */
 struct fr_control {
-    __u32 abi;           /* FR_KERNEL_ABI */
-    __u32 recorder_pid;  /* the recorder itself is not recorded */
-    __u64 classes_off;   /* bit n: class n is off */
-    __u32 syscall_mode;  /* enum fr_syscall_mode */
-    __u32 slower_than_us;/* FR_MODE_SLOW: calls at least that slow are recorded too */
+    __u32 abi;            /* FR_KERNEL_ABI */
+    __u32 recorder_pid;   /* the recorder itself is not recorded */
+    __u64 classes_off;    /* bit n: class n is off */
+    __u32 syscall_mode;   /* enum fr_syscall_mode */
+    __u32 slower_than_us; /* FR_MODE_SLOW: calls at least that slow are recorded too */
     __u64 pad[5];
 };
 
 enum fr_syscall_mode { /* steps of the cost budget, from full to poorest */
-    FR_MODE_FULL = 0,
-    FR_MODE_SLOW = 1,   /* failed and slow calls only, the rest counted as skipped */
-    FR_MODE_FAILED = 2, /* failed calls only */
-    FR_MODE_OFF = 3,
+                       FR_MODE_FULL = 0,
+                       FR_MODE_SLOW = 1,   /* failed and slow calls only, the rest counted as skipped */
+                       FR_MODE_FAILED = 2, /* failed calls only */
+                       FR_MODE_OFF = 3,
 };
 
 struct fr_doorbell {

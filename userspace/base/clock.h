@@ -13,8 +13,8 @@ inline uint64_t clock_ns(clockid_t id) {
     clock_gettime(id, &ts);
     return static_cast<uint64_t>(ts.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(ts.tv_nsec);
 }
-inline uint64_t boot_ns() { return clock_ns(CLOCK_BOOTTIME); }          // what events carry
-inline uint64_t realtime_ns() { return clock_ns(CLOCK_REALTIME); }      // wall clock, may step
+inline uint64_t boot_ns() { return clock_ns(CLOCK_BOOTTIME); }      // what events carry
+inline uint64_t realtime_ns() { return clock_ns(CLOCK_REALTIME); }  // wall clock, may step
 inline uint64_t thread_cpu_ns() { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 
 // A moment on both clocks.

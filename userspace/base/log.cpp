@@ -22,8 +22,8 @@ void write(Level level, std::string_view line) {
     static constexpr std::array<std::string_view, 4> priorities{"<3>", "<4>", "<6>", "<7>"};
     const auto index = static_cast<size_t>(level);
     const auto part = [](std::string_view s) { return iovec{const_cast<char*>(s.data()), s.size()}; };
-    const std::array<iovec, 5> parts{part(journal_prefix ? priorities[index] : std::string_view{}),
-                                     part("flightrec: "), part(names[index]), part(line), part("\n")};
+    const std::array<iovec, 5> parts{part(journal_prefix ? priorities[index] : std::string_view{}), part("flightrec: "),
+                                     part(names[index]), part(line), part("\n")};
     [[maybe_unused]] const ssize_t n = ::writev(STDERR_FILENO, parts.data(), parts.size());
 }
 

@@ -25,12 +25,20 @@ void message(Level level, fmt::format_string<Args...> format, Args&&... args) {
     write(level, {buffer, out.size < sizeof buffer ? out.size : sizeof buffer});
 }
 template <class... Args>
-void error(fmt::format_string<Args...> f, Args&&... a) { message(Level::error, f, std::forward<Args>(a)...); }
+void error(fmt::format_string<Args...> f, Args&&... a) {
+    message(Level::error, f, std::forward<Args>(a)...);
+}
 template <class... Args>
-void warning(fmt::format_string<Args...> f, Args&&... a) { message(Level::warning, f, std::forward<Args>(a)...); }
+void warning(fmt::format_string<Args...> f, Args&&... a) {
+    message(Level::warning, f, std::forward<Args>(a)...);
+}
 template <class... Args>
-void info(fmt::format_string<Args...> f, Args&&... a) { message(Level::info, f, std::forward<Args>(a)...); }
+void info(fmt::format_string<Args...> f, Args&&... a) {
+    message(Level::info, f, std::forward<Args>(a)...);
+}
 template <class... Args>
-void debug(fmt::format_string<Args...> f, Args&&... a) { message(Level::debug, f, std::forward<Args>(a)...); }
+void debug(fmt::format_string<Args...> f, Args&&... a) {
+    message(Level::debug, f, std::forward<Args>(a)...);
+}
 
 }  // namespace flightrec::log

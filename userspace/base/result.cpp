@@ -6,9 +6,7 @@
 
 namespace flightrec {
 
-Error Error::within(std::string_view context) const {
-    return {code, std::string(context) + ": " + message, sys_errno};
-}
+Error Error::within(std::string_view context) const { return {code, std::string(context) + ": " + message, sys_errno}; }
 
 std::unexpected<Error> fail(Code code, std::string message) {
     return std::unexpected(Error{code, std::move(message), 0});
@@ -16,15 +14,29 @@ std::unexpected<Error> fail(Code code, std::string message) {
 
 Code code_of_errno(int err) {
     switch (err) {
-        case ENOENT: case ENOTDIR: case ESRCH: return Code::not_found;
-        case EPERM: case EACCES: case EROFS: return Code::permission;
-        case ENOSPC: case EDQUOT: case ENOMEM: case EFBIG: return Code::no_space;
-        case EBUSY: case EWOULDBLOCK: case EADDRINUSE: return Code::busy;
-        case EOPNOTSUPP: case ENOSYS: return Code::unsupported;
-        case ECONNREFUSED: case ENETUNREACH: case EHOSTUNREACH: case ETIMEDOUT: case ECONNRESET:
-            return Code::network;
+        case ENOENT:
+        case ENOTDIR:
+        case ESRCH: return Code::not_found;
+        case EPERM:
+        case EACCES:
+        case EROFS: return Code::permission;
+        case ENOSPC:
+        case EDQUOT:
+        case ENOMEM:
+        case EFBIG: return Code::no_space;
+        case EBUSY:
+        case EWOULDBLOCK:
+        case EADDRINUSE: return Code::busy;
+        case EOPNOTSUPP:
+        case ENOSYS: return Code::unsupported;
+        case ECONNREFUSED:
+        case ENETUNREACH:
+        case EHOSTUNREACH:
+        case ETIMEDOUT:
+        case ECONNRESET: return Code::network;
         case EINTR: return Code::interrupted;
-        case EINVAL: case ENAMETOOLONG: return Code::usage;
+        case EINVAL:
+        case ENAMETOOLONG: return Code::usage;
         default: return Code::io;
     }
 }

@@ -11,17 +11,17 @@ namespace flightrec {
 
 // What kind of failure; the exit codes of the command line tool follow from it (docs/exit-codes.md).
 enum class Code {
-    internal,      // a broken promise of our own
-    usage,         // an option, argument or configuration value that makes no sense
-    not_found,     // a file, process or recorder that is not there
-    permission,    // a missing privilege or capability
-    unsupported,   // the kernel or the file is of a kind or version this build cannot use
-    corrupt,       // a file is damaged
-    io,            // reading or writing failed
-    network,       // a remote side could not be reached or refused
-    busy,          // somebody else holds it: a second recorder, a locked window
-    no_space,      // disk or memory limit
-    interrupted,   // stopped by a signal
+    internal,     // a broken promise of our own
+    usage,        // an option, argument or configuration value that makes no sense
+    not_found,    // a file, process or recorder that is not there
+    permission,   // a missing privilege or capability
+    unsupported,  // the kernel or the file is of a kind or version this build cannot use
+    corrupt,      // a file is damaged
+    io,           // reading or writing failed
+    network,      // a remote side could not be reached or refused
+    busy,         // somebody else holds it: a second recorder, a locked window
+    no_space,     // disk or memory limit
+    interrupted,  // stopped by a signal
 };
 
 struct Error {
@@ -44,17 +44,16 @@ using Result = std::expected<T, Error>;
 }  // namespace flightrec
 
 // Returns the error of a Result from the enclosing function, else goes on.
-#define FR_TRY(expr)                                                         \
-    do {                                                                     \
-        auto fr_try_result = (expr);                                         \
-        if (!fr_try_result) return std::unexpected(fr_try_result.error());   \
+#define FR_TRY(expr)                                                       \
+    do {                                                                   \
+        auto fr_try_result = (expr);                                       \
+        if (!fr_try_result) return std::unexpected(fr_try_result.error()); \
     } while (false)
 
 #define FR_CONCAT_(a, b) a##b
 #define FR_CONCAT(a, b) FR_CONCAT_(a, b)
 // FR_ASSIGN(auto file, open(path)): declares or assigns the value, or returns the error.
-#define FR_ASSIGN(lhs, expr)                                                                       \
-    auto FR_CONCAT(fr_assign_, __LINE__) = (expr);                                                 \
-    if (!FR_CONCAT(fr_assign_, __LINE__))                                                          \
-        return std::unexpected(std::move(FR_CONCAT(fr_assign_, __LINE__)).error());                \
+#define FR_ASSIGN(lhs, expr)                                                                                          \
+    auto FR_CONCAT(fr_assign_, __LINE__) = (expr);                                                                    \
+    if (!FR_CONCAT(fr_assign_, __LINE__)) return std::unexpected(std::move(FR_CONCAT(fr_assign_, __LINE__)).error()); \
     lhs = *std::move(FR_CONCAT(fr_assign_, __LINE__))  // NOLINT(bugprone-macro-parentheses): lhs may declare

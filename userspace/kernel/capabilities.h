@@ -15,15 +15,15 @@ enum class Attach { tracepoint, fentry, kprobe };
 struct Variant {
     std::string_view program;  // its name in bpf/
     Attach attach;
-    std::string_view target;   // tracepoint or kernel function
-    std::string_view loses;    // what is lost against the best variant; empty for the best
+    std::string_view target;  // tracepoint or kernel function
+    std::string_view loses;   // what is lost against the best variant; empty for the best
 };
 
 struct CapabilitySpec {
-    std::string_view name;      // "exec", "oom kills", …
-    std::string_view records;   // one line: what it gives
-    std::string_view without;   // what is lost when no variant works
-    bool all = false;           // true: the "variants" are all attached (parts of one capability)
+    std::string_view name;     // "exec", "oom kills", …
+    std::string_view records;  // one line: what it gives
+    std::string_view without;  // what is lost when no variant works
+    bool all = false;          // true: the "variants" are all attached (parts of one capability)
     std::span<const Variant> variants;
 };
 

@@ -32,7 +32,7 @@ using RingBuffer = Handle<ring_buffer*, [](ring_buffer* r) { ring_buffer__free(r
 thread_local std::string libbpf_said;
 
 int keep_libbpf_message(libbpf_print_level level, const char* format, va_list arguments) {
-    if (log::enabled(log::Level::debug)) { // whole: the verifier's log is one message
+    if (log::enabled(log::Level::debug)) {  // whole: the verifier's log is one message
         va_list copy;
         va_copy(copy, arguments);
         vfprintf(stderr, format, copy);
@@ -76,8 +76,8 @@ constexpr uint32_t syscall_slack = 2 * FR_SYSCALL_EVENT_MAX + 4096;
 // True when the first argument of the tracepoint (behind the context) is a pointer.
 bool first_argument_is_pointer(const btf* kernel, int typedef_id) {
     const btf_type* t = btf__type_by_id(kernel, static_cast<__u32>(typedef_id));
-    t = btf__type_by_id(kernel, t->type);               // pointer
-    if (t) t = btf__type_by_id(kernel, t->type);        // function prototype
+    t = btf__type_by_id(kernel, t->type);         // pointer
+    if (t) t = btf__type_by_id(kernel, t->type);  // function prototype
     if (!t || !btf_is_func_proto(t) || btf_vlen(t) < 2) return false;
     const btf_type* argument = btf__type_by_id(kernel, btf_params(t)[1].type);
     return argument && btf_is_ptr(argument);
@@ -175,11 +175,11 @@ Result<void> Probes::Impl::open() {
     libbpf_said.clear();
     kernel_btf.reset(btf__load_vmlinux_btf());
     if (!kernel_btf.valid())
-        return fail(Code::unsupported,
-                    "this kernel has no BTF (/sys/kernel/btf/vmlinux): a kernel with CONFIG_DEBUG_INFO_BTF=y is needed");
+        return fail(
+            Code::unsupported,
+            "this kernel has no BTF (/sys/kernel/btf/vmlinux): a kernel with CONFIG_DEBUG_INFO_BTF=y is needed");
     skeleton.reset(flightrec_bpf__open());
-    if (!skeleton.valid())
-        return fail_errno(errno, "cannot open the BPF programs: " + first_line(libbpf_said));
+    if (!skeleton.valid()) return fail_errno(errno, "cannot open the BPF programs: " + first_line(libbpf_said));
     const int possible = libbpf_num_possible_cpus();
     if (possible < 1) return fail_errno(-possible, "cannot tell the number of CPUs");
     cpus = static_cast<uint32_t>(possible);
@@ -224,8 +224,7 @@ Result<void> Probes::Impl::load() {
         libbpf_said.clear();
         const int error = -bpf_object__load_skeleton(skeleton.get()->skeleton);
         if (error == 0) return {};
-        if (error == ENOMEM)
-            return fail(Code::no_space, "the kernel has no memory for the rings: choose smaller ones");
+        if (error == ENOMEM) return fail(Code::no_space, "the kernel has no memory for the rings: choose smaller ones");
         VariantReport* culprit = refused_program(libbpf_said);
         if (!culprit || nothing_left_but(culprit)) return load_failure(error);
         culprit->refused = "the kernel refuses to load it: " + errno_text(error);
@@ -325,7 +324,8 @@ Result<Probes> Probes::load(const ProbeOptions& options) {
     impl->options = options;
     FR_TRY(impl->check_options());
     if (geteuid() != 0)
-        return fail(Code::permission, "recording needs root: run it as root (CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE)");
+        return fail(Code::permission,
+                    "recording needs root: run it as root (CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE)");
     FR_TRY(impl->open());
     impl->configure();
     FR_TRY(impl->load());
@@ -333,7 +333,8 @@ Result<Probes> Probes::load(const ProbeOptions& options) {
     if (options.attach) {
         for (CapabilityReport& capability : impl->report) impl->attach_capability(capability);
         if (impl->links.empty())
-            return fail(Code::unsupported, "this kernel lets nothing be recorded: run 'flightrec doctor' for the reasons");
+            return fail(Code::unsupported,
+                        "this kernel lets nothing be recorded: run 'flightrec doctor' for the reasons");
     }
     return Probes(std::move(impl));
 }

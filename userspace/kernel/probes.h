@@ -52,7 +52,7 @@ class Probes {
     [[nodiscard]] int doorbell_fd() const;  // readable when a trigger's event was recorded
     // Empties the doorbell; calls nothing when it was not rung.
     void drain_doorbell(void (*rung)(void*, const fr_doorbell&), void* context);
-    [[nodiscard]] fr_control& control();                              // shared with the programs: plain stores
+    [[nodiscard]] fr_control& control();  // shared with the programs: plain stores
     [[nodiscard]] std::span<fr_syscall_rule> rules();
     [[nodiscard]] std::span<const fr_syscall_entry> entries() const;  // calls that have not returned
     [[nodiscard]] uint64_t memory() const;                            // bytes of kernel memory in maps

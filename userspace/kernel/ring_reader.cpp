@@ -40,7 +40,7 @@ RingReader::Chunk RingReader::next_chunk(uint32_t cpu) {
         if (cursor.position >= reserved) return {};
         const uint64_t offset = cursor.position & (size_ - 1);
         uint64_t length = std::min<uint64_t>(reserved - cursor.position, size_ - offset);
-        if (length > buffer_.size()) // end at a page, so that no record is cut
+        if (length > buffer_.size())  // end at a page, so that no record is cut
             length = ((cursor.position + buffer_.size()) & ~uint64_t{page_ - 1}) - cursor.position;
         std::memcpy(buffer_.data(), memory_ + cpu * stride_ + FR_RING_HEAD_SIZE + offset, length);
         // The copy must be complete before `reserved` is read again.
@@ -73,7 +73,8 @@ uint64_t RingReader::backlog(uint32_t cpu) const {
 uint64_t RingReader::overwritten(uint32_t cpu) const {
     uint64_t sum = 0;
     const RingCursor& cursor = cursors_[cpu];
-    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) sum += cursor.next_seq[c] - std::min(cursor.next_seq[c], cursor.drained[c]);
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c)
+        sum += cursor.next_seq[c] - std::min(cursor.next_seq[c], cursor.drained[c]);
     return sum;
 }
 

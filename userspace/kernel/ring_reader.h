@@ -109,7 +109,7 @@ class RingReader {
             const uint8_t cls = event->cls;
             const uint32_t seq = event->class_seq;
             consume(std::span<std::byte>(at, event->size));
-            count(cursor, cls, seq); // behind: while it is being consumed it still counts as pending
+            count(cursor, cls, seq);  // behind: while it is being consumed it still counts as pending
         }
         cursor.position = position;
         return true;

@@ -50,9 +50,9 @@ fr_syscall_rule rule_of(const schemas::SyscallInfo& info, bool captures) {
         c.length_arg = a.length_arg;
         c.size = a.size;
         c.max = a.max;
-        c.flags = static_cast<uint8_t>((a.on_success ? FR_CAPTURE_ON_SUCCESS : 0) |
-                                       (a.at_entry ? FR_CAPTURE_AT_ENTRY : 0) |
-                                       (a.conditional ? FR_CAPTURE_CONDITIONAL : 0));
+        c.flags =
+            static_cast<uint8_t>((a.on_success ? FR_CAPTURE_ON_SUCCESS : 0) | (a.at_entry ? FR_CAPTURE_AT_ENTRY : 0) |
+                                 (a.conditional ? FR_CAPTURE_CONDITIONAL : 0));
     }
     return rule;
 }
@@ -71,7 +71,8 @@ Result<void> choose_names(std::string_view list, std::vector<fr_syscall_rule>& r
         const auto* info = schemas::find_syscall(schemas::host_arch(), name);
         if (!info)
             return fail(Code::usage, fmt::format("'{}' is no system call of this machine: give all, failed, none or "
-                                                 "names with commas, as in openat,connect", name));
+                                                 "names with commas, as in openat,connect",
+                                                 name));
         rules[static_cast<size_t>(info->number(schemas::host_arch()))].action = action;
     }
     return {};

@@ -37,7 +37,7 @@ Result<void> number_within(const char* setting, T value, T least, T most) {
 }
 
 Result<void> ring_size(const char* setting, uint64_t value, uint64_t least) {
-    FR_TRY(size_within(setting, value, least, 2u << 20)); // a BPF array's element is at most 4 MiB before 6.3
+    FR_TRY(size_within(setting, value, least, 2u << 20));  // a BPF array's element is at most 4 MiB before 6.3
     if (std::has_single_bit(value)) return {};
     return fail(Code::usage, fmt::format("{} is {} bytes: it must be a power of two, like {}", setting, value,
                                          format_bytes(std::bit_ceil(value))));

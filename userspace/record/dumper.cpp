@@ -19,10 +19,10 @@ struct Dumper::Impl {
     Fd done;
     std::mutex mutex;
     std::condition_variable wake;
-    bool working = false, ending = false;        // under mutex
-    std::optional<DumpOutcome> outcome;          // under mutex
-    ship::Incident incident;                     // the thread's while working
-    std::string info;                            // the same
+    bool working = false, ending = false;  // under mutex
+    std::optional<DumpOutcome> outcome;    // under mutex
+    ship::Incident incident;               // the thread's while working
+    std::string info;                      // the same
     std::vector<flight::Window::PinnedSegment> pinned;
     uint64_t started_ns = 0;
     std::thread thread;

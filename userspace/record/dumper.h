@@ -33,8 +33,8 @@ class Dumper {
     [[nodiscard]] bool busy() const;
     // Pins what the window holds now and begins. Only when not busy().
     void start(const ship::Incident& incident, std::string info_json);
-    [[nodiscard]] int fd() const;                       // readable when a dump is done
-    std::optional<DumpOutcome> finished();              // takes the outcome
+    [[nodiscard]] int fd() const;           // readable when a dump is done
+    std::optional<DumpOutcome> finished();  // takes the outcome
 
   private:
     struct Impl;

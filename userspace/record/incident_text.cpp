@@ -17,16 +17,18 @@ std::string text_of(const std::array<char, N>& bytes) {
 
 std::string describe_oom(const TriggerFacts& f) {
     const uint64_t resident = f.anon + f.file + f.shmem;
-    std::string out = fmt::format("OOM kill of {} (pid {}, {} resident)", text_of(f.comm), f.pid, format_bytes(resident));
-    if (f.constraint == FR_OOM_MEMCG) out += fmt::format(" in a memory cgroup limited to {}", format_bytes(f.domain_limit));
+    std::string out =
+        fmt::format("OOM kill of {} (pid {}, {} resident)", text_of(f.comm), f.pid, format_bytes(resident));
+    if (f.constraint == FR_OOM_MEMCG)
+        out += fmt::format(" in a memory cgroup limited to {}", format_bytes(f.domain_limit));
     if (f.invoker_pid && f.invoker_pid != f.pid)
         out += fmt::format(", when {} (pid {}) asked for memory", text_of(f.invoker_comm), f.invoker_pid);
     return out;
 }
 
 std::string describe_fork_failure(const TriggerFacts& f) {
-    static constexpr const char* causes[] = {"", ": the limit of a pids cgroup", ": RLIMIT_NPROC", ": threads-max",
-                                             ": pid_max", ": no memory"};
+    static constexpr const char* causes[] = {
+        "", ": the limit of a pids cgroup", ": RLIMIT_NPROC", ": threads-max", ": pid_max", ": no memory"};
     return fmt::format("{} (pid {}) cannot make processes{}", text_of(f.comm), f.pid,
                        f.cause < std::size(causes) ? causes[f.cause] : "");
 }

@@ -9,8 +9,8 @@
 #include "userspace/base/clock.h"
 #include "userspace/base/log.h"
 #include "userspace/flight/block.h"
-#include "userspace/flight/event_builder.h"
 #include "userspace/flight/cgroup_table.h"
+#include "userspace/flight/event_builder.h"
 #include "userspace/flight/process_table.h"
 #include "userspace/kernel/rules.h"
 
@@ -43,10 +43,10 @@ struct Pipeline::Impl {
     size_t vital_capacity = 0;
     // A block that could not be written because a dump holds the slot; its track waits.
     std::array<std::optional<flight::EncodedBlock>, FR_TRACK_COUNT> waiting;
-    std::array<uint64_t, FR_TRACK_COUNT> first_ns{};         // boot time of the oldest event in each encoder, 0: none
-    std::array<uint64_t, FR_CLASS_COUNT> made{};             // produced by user space
-    std::array<uint64_t, FR_CLASS_COUNT> announced{};        // kernel log lines told by the probe, not stored themselves
-    std::array<uint64_t, FR_CLASS_COUNT> lost{};             // could not be stored: torn
+    std::array<uint64_t, FR_TRACK_COUNT> first_ns{};   // boot time of the oldest event in each encoder, 0: none
+    std::array<uint64_t, FR_CLASS_COUNT> made{};       // produced by user space
+    std::array<uint64_t, FR_CLASS_COUNT> announced{};  // kernel log lines told by the probe, not stored themselves
+    std::array<uint64_t, FR_CLASS_COUNT> lost{};       // could not be stored: torn
     std::vector<uint64_t> overwritten_seen[FR_TRACK_COUNT];  // by CPU, to notice a gap
     std::vector<uint64_t> drained_ns[FR_TRACK_COUNT];        // by CPU, when it was last read
     std::array<uint32_t, 64> newcomers{}, newcomers_given{};
@@ -56,8 +56,13 @@ struct Pipeline::Impl {
 
     Impl(const PipelineConfig& c, const PipelineParts& p, flight::EventBlockEncoder v, flight::EventBlockEncoder k,
          flight::SyscallBlockEncoder s, flight::ProcessTable table, flight::CgroupTable groups)
-        : config(c), parts(p), vital(std::move(v)), keyframe(std::move(k)), syscalls(std::move(s)),
-          processes(std::move(table)), cgroups(std::move(groups)) {}
+        : config(c),
+          parts(p),
+          vital(std::move(v)),
+          keyframe(std::move(k)),
+          syscalls(std::move(s)),
+          processes(std::move(table)),
+          cgroups(std::move(groups)) {}
 
     bool write(uint8_t track, const flight::EncodedBlock& block);
     bool flush_vital();
@@ -241,7 +246,7 @@ flight::Ledger Pipeline::Impl::ledger(bool vital_is_stored) const {
         line.skipped = ring.skipped[c];
         line.pending = ring.pending[c] + held + (vital_is_stored && track == FR_TRACK_VITAL ? 0 : staged);
     }
-    if (parts.kmsg) { // the kernel log has an account of its own; the probe only announces
+    if (parts.kmsg) {  // the kernel log has an account of its own; the probe only announces
         const KmsgReader::Counts& k = parts.kmsg->counts();
         fr_ledger_line& line = out.line[FR_CLASS_KMSG];
         line.produced = k.produced;
@@ -261,7 +266,7 @@ void Pipeline::Impl::add_ledger() {
     record.event.time_ns = boot_ns();
     record.lines = FR_CLASS_COUNT;
     std::copy(now.line.begin(), now.line.end(), record.line);
-    ++record.line[FR_CLASS_LEDGER].stored; // itself
+    ++record.line[FR_CLASS_LEDGER].stored;  // itself
     parts.window->fill_ledger_position(record);
     if (!vital.add(ledger_builder.bytes(), no_cpu)) ++lost[FR_CLASS_LEDGER];
 }
@@ -310,7 +315,8 @@ double Pipeline::drain() {
         }
         if (s.retry(FR_TRACK_SYSCALL)) {
             bool run_open = false;
-            syscalls.drain(cpu, 4 * drain_bytes, [&](std::span<std::byte> record) { s.add_syscall(record, number, run_open); });
+            syscalls.drain(cpu, 4 * drain_bytes,
+                           [&](std::span<std::byte> record) { s.add_syscall(record, number, run_open); });
             s.note_gap(FR_TRACK_SYSCALL, cpu, syscalls);
         }
     }

@@ -21,8 +21,8 @@
 namespace flightrec::record {
 
 struct PipelineConfig {
-    uint64_t seal_ns = 500'000'000;    // a block is written at the latest so long after its first event
-    uint32_t processes = 32768;        // that the keyframes can hold
+    uint64_t seal_ns = 500'000'000;  // a block is written at the latest so long after its first event
+    uint32_t processes = 32768;      // that the keyframes can hold
     uint32_t cgroups = 8192;
 };
 
@@ -42,14 +42,15 @@ class Pipeline {
     Pipeline& operator=(Pipeline&&) noexcept;
     ~Pipeline();
 
-    // Reads every ring once, feeds state and triggers, fills blocks and writes those that are full. Returns how full the
-    // fullest ring was, 0 … 1 (1: overrun).
+    // Reads every ring once, feeds state and triggers, fills blocks and writes those that are full. Returns how full
+    // the fullest ring was, 0 … 1 (1: overrun).
     double drain();
     // Takes an event that user space made (samples, kernel log, markers, keyframe entries).
     void emit(std::span<const std::byte> record);
     // Writes blocks that are older than seal_ns.
     void seal_due();
-    // Writes everything with a ledger at its end: what is in the window then balances. Used before a dump and at the end.
+    // Writes everything with a ledger at its end: what is in the window then balances. Used before a dump and at the
+    // end.
     void seal();
 
     // Processes that were moved into view since the last call and are not in the table: at most 64, the rest are
@@ -59,9 +60,9 @@ class Pipeline {
     [[nodiscard]] flight::Ledger ledger() const;
 
     struct Counts {
-        uint64_t events = 0;         // stored, of all classes
+        uint64_t events = 0;  // stored, of all classes
         uint64_t blocks = 0;
-        uint64_t refused_blocks = 0; // no slot was free because of a running dump; tried again
+        uint64_t refused_blocks = 0;  // no slot was free because of a running dump; tried again
         uint64_t drains = 0;
     };
     [[nodiscard]] const Counts& counts() const;

@@ -39,11 +39,13 @@ Result<PreviousWindow> PreviousWindow::set_aside(const std::filesystem::path& pa
         return fail_errno(errno, fmt::format("cannot look at the old window {}", path.string()));
     }
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
-        return fail(Code::busy, fmt::format("another recorder writes {}: stop it, or choose another --window", path.string()));
+        return fail(Code::busy,
+                    fmt::format("another recorder writes {}: stop it, or choose another --window", path.string()));
     auto file = flight::FlightFile::open(path);
     if (!file)
         return fail(Code::usage, fmt::format("{} is there and is no window of flightrec ({}): move it away, or choose "
-                                             "another --window", path.string(), file.error().message));
+                                             "another --window",
+                                             path.string(), file.error().message));
     out.found_ = true;
     out.events_ = !file->segments().empty();
     out.in_order_ = out.events_ && ended_in_order(*file);
@@ -65,7 +67,7 @@ Result<void> PreviousWindow::ship(ship::Shipper& shipper, const std::string& hos
     if (!fd.valid()) return fail_errno(errno, fmt::format("cannot open {}", path_.string()));
     ship::Incident incident;
     incident.recording = recording_;
-    incident.number = 0; // the recorder's own incidents count from 1
+    incident.number = 0;  // the recorder's own incidents count from 1
     incident.realtime_ns = last_realtime_ns_;
     incident.host = host;
     incident.reason = "previous_boot";

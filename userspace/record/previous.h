@@ -26,7 +26,8 @@ class PreviousWindow {
     // It holds events and did not end in order: the machine or the recorder died.
     [[nodiscard]] bool worth_shipping() const { return found_ && !in_order_ && events_; }
     [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-    Result<void> ship(ship::Shipper& shipper, const std::string& host, const std::map<std::string, std::string>& labels);
+    Result<void> ship(ship::Shipper& shipper, const std::string& host,
+                      const std::map<std::string, std::string>& labels);
 
   private:
     std::filesystem::path path_;  // of the file set aside

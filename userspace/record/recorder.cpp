@@ -72,7 +72,8 @@ void protect_from_oom_killer(const SystemPaths& paths) {
     std::ofstream file(paths.proc + "/self/oom_score_adj");
     file << "-1000" << std::flush;
     if (!file)
-        log::warning("cannot set oom_score_adj to -1000 (CAP_SYS_RESOURCE missing): the OOM killer may take the recorder");
+        log::warning(
+            "cannot set oom_score_adj to -1000 (CAP_SYS_RESOURCE missing): the OOM killer may take the recorder");
 }
 
 }  // namespace
@@ -257,12 +258,11 @@ void Recorder::Impl::lock_memory() {
 
 Result<void> Recorder::Impl::start() {
     FR_TRY(validate(options.config));
-    if (geteuid() != 0)
-        return fail(Code::permission, "recording needs root: run it with sudo or as a system service");
+    if (geteuid() != 0) return fail(Code::permission, "recording needs root: run it with sudo or as a system service");
     sigset_t set;
     sigemptyset(&set);
     for (const int s : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) sigaddset(&set, s);
-    pthread_sigmask(SIG_BLOCK, &set, nullptr); // before any thread is made: they inherit it
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);  // before any thread is made: they inherit it
     signal(SIGPIPE, SIG_IGN);
     signals = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     timer = Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -308,7 +308,8 @@ void Recorder::Impl::marker(uint32_t kind, std::initializer_list<uint64_t> value
 }
 
 void Recorder::Impl::set_timer(uint64_t interval) {
-    const itimerspec spec{{}, {static_cast<time_t>(interval / 1'000'000'000), static_cast<long>(interval % 1'000'000'000)}};
+    const itimerspec spec{{},
+                          {static_cast<time_t>(interval / 1'000'000'000), static_cast<long>(interval % 1'000'000'000)}};
     timerfd_settime(timer.get(), 0, &spec, nullptr);
 }
 
@@ -345,7 +346,9 @@ std::string Recorder::Impl::status_json() const {
     out["version"] = options.version;
     out["pid"] = getpid();
     out["uptime_s"] = (boot_ns() - started_ns) / 1'000'000'000;
-    out["window"] = {{"path", options.config.window_path}, {"size", window->size()}, {"blocks", pipeline->counts().blocks},
+    out["window"] = {{"path", options.config.window_path},
+                     {"size", window->size()},
+                     {"blocks", pipeline->counts().blocks},
                      {"events", pipeline->counts().events}};
     out["memory_ceiling"] = ceiling();
     out["scope"] = scope.paths();
@@ -353,17 +356,21 @@ std::string Recorder::Impl::status_json() const {
     for (uint8_t c = 0; c < FR_CLASS_COUNT; ++c) {
         const fr_ledger_line& l = ledger.line[c];
         if (!l.produced) continue;
-        out["ledger"][std::string(flight::class_name(c))] = {
-            {"produced", l.produced}, {"stored", l.stored},   {"overwritten", l.overwritten},
-            {"torn", l.torn},         {"skipped", l.skipped}, {"pending", l.pending}};
+        out["ledger"][std::string(flight::class_name(c))] = {{"produced", l.produced},       {"stored", l.stored},
+                                                             {"overwritten", l.overwritten}, {"torn", l.torn},
+                                                             {"skipped", l.skipped},         {"pending", l.pending}};
     }
     const auto& t = triggers->counts();
-    out["incidents"] = {{"triggers", t.triggers}, {"incidents", t.incidents}, {"folded", t.folded},
-                        {"suppressed", t.suppressed}, {"dumps", dumps_made}, {"failed_dumps", dumps_failed}};
+    out["incidents"] = {{"triggers", t.triggers},     {"incidents", t.incidents}, {"folded", t.folded},
+                        {"suppressed", t.suppressed}, {"dumps", dumps_made},      {"failed_dumps", dumps_failed}};
     const auto ship = shipper->status();
     for (const auto& s : ship.sinks)
-        out["sinks"].push_back({{"name", s.name}, {"queued", s.queued}, {"delivered", s.delivered}, {"refused", s.refused},
-                                {"last_error", s.last_error}, {"next_attempt_s", s.next_attempt.count() / 1000}});
+        out["sinks"].push_back({{"name", s.name},
+                                {"queued", s.queued},
+                                {"delivered", s.delivered},
+                                {"refused", s.refused},
+                                {"last_error", s.last_error},
+                                {"next_attempt_s", s.next_attempt.count() / 1000}});
     out["spool"] = {{"incidents", ship.spool.incidents}, {"bytes", ship.spool.bytes}, {"dropped", ship.spool.dropped}};
     return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -425,9 +432,12 @@ Result<void> Recorder::Impl::loop() {
         begin_due_dump(now);
         if (end_ns && now >= end_ns) stopping = true;
 
-        // Aim at a quarter of the fullest ring: twice as often when it was fuller, more slowly when it was nearly empty.
-        if (fill > 0.25) interval_ns = std::max(poll_shortest_ns, interval_ns / 4);
-        else if (fill < 0.05) interval_ns = std::min(poll_longest_ns, interval_ns + interval_ns / 2);
+        // Aim at a quarter of the fullest ring: twice as often when it was fuller, more slowly when it was nearly
+        // empty.
+        if (fill > 0.25)
+            interval_ns = std::max(poll_shortest_ns, interval_ns / 4);
+        else if (fill < 0.05)
+            interval_ns = std::min(poll_longest_ns, interval_ns + interval_ns / 2);
         set_timer(interval_ns);
     }
     stop();
@@ -437,7 +447,7 @@ Result<void> Recorder::Impl::loop() {
 // ---- incidents ------------------------------------------------------------------------------------------------------
 
 void Recorder::Impl::begin_due_dump(uint64_t now) {
-    if (dumper->busy()) return; // the engine keeps folding until then
+    if (dumper->busy()) return;  // the engine keeps folding until then
     if (const auto incident = triggers->poll(now)) begin_dump(*incident);
 }
 
@@ -449,7 +459,7 @@ void Recorder::Impl::note_unfinished() {
     auto proc = ProcDir::open(options.paths.proc);
     if (!proc) return;
     for (const fr_syscall_entry& entry : probes->entries()) {
-        const fr_syscall_entry e = entry; // the kernel may write it meanwhile
+        const fr_syscall_entry e = entry;  // the kernel may write it meanwhile
         if (e.enter_ns == 0 || e.enter_ns > now || e.tid == 0 || limit == 0) continue;
         const auto text = proc->read(e.tid, "status", buffer);
         const auto status = text ? parse_status(*text) : std::nullopt;
@@ -460,7 +470,8 @@ void Recorder::Impl::note_unfinished() {
         record.event.pid = status->tgid;
         record.enter_ns = e.enter_ns;
         record.nr = e.nr;
-        for (size_t i = 0; e.nr < FR_SYSCALL_RULES && i < kernel::argument_counts()[e.nr]; ++i) record.args[i] = e.args[i];
+        for (size_t i = 0; e.nr < FR_SYSCALL_RULES && i < kernel::argument_counts()[e.nr]; ++i)
+            record.args[i] = e.args[i];
         pipeline->emit(builder.bytes());
         --limit;
     }
@@ -472,9 +483,8 @@ void Recorder::Impl::begin_dump(const Incident& incident) {
     write_json(incident, facts);
     pipeline->drain();
     if (kmsg) kmsg->read(emit);
-    marker(FR_MARKER_TRIGGER,
-           {incident.facts.reason, incident.facts.pid, incident.number, incident.suppressed_total}, facts,
-           incident.facts.time_ns);
+    marker(FR_MARKER_TRIGGER, {incident.facts.reason, incident.facts.pid, incident.number, incident.suppressed_total},
+           facts, incident.facts.time_ns);
     note_unfinished();
     sample();
     pipeline->seal();
@@ -512,7 +522,10 @@ void Recorder::Impl::finish_dump() {
             control->reply_error(w.client, outcome->error->message);
             continue;
         }
-        const json reply{{"v", 1}, {"ok", true}, {"incident", outcome->incident}, {"bytes", outcome->bytes},
+        const json reply{{"v", 1},
+                         {"ok", true},
+                         {"incident", outcome->incident},
+                         {"bytes", outcome->bytes},
                          {"name", std::filesystem::path(outcome->file).filename().string()}};
         control->reply(w.client, reply.dump());
     }
@@ -530,7 +543,7 @@ void Recorder::Impl::stop() {
         }
     };
     wait_for_dump();
-    if (triggers->next_due()) { // its tail is cut short
+    if (triggers->next_due()) {  // its tail is cut short
         if (const auto incident = triggers->poll(UINT64_MAX)) begin_dump(*incident);
         wait_for_dump();
     }

@@ -25,8 +25,9 @@ struct RecorderOptions {
 
 class Recorder {
   public:
-    // Takes everything it will need: window, programs, memory, threads, sockets. Errors: see the parts; nothing that was
-    // there before is lost, a window left by an earlier recorder is kept as PATH.previous and shipped if it ended badly.
+    // Takes everything it will need: window, programs, memory, threads, sockets. Errors: see the parts; nothing that
+    // was there before is lost, a window left by an earlier recorder is kept as PATH.previous and shipped if it ended
+    // badly.
     static Result<Recorder> make(const RecorderOptions& options);
     Recorder(Recorder&&) noexcept;
     Recorder& operator=(Recorder&&) noexcept;
