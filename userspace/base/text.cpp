@@ -96,6 +96,8 @@ void append_json_string(std::string& out, std::string_view bytes) {
         if (c == '"' || c == '\\') {
             out += '\\';
             out += static_cast<char>(c);
+        } else if (n == 2 && c == 0xc2 && static_cast<unsigned char>(bytes[i + 1]) < 0xa0) {  // U+0080…U+009F
+            fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(bytes[i + 1]));
         } else if (c < 0x20 || c == 0x7f) {
             fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
         } else {

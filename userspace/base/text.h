@@ -17,8 +17,9 @@ void append_escaped(std::string& out, std::string_view bytes);
 // quotes stay as they are. Never emits a byte that a terminal acts on.
 [[nodiscard]] std::string printable(std::string_view bytes);
 
-// A JSON string literal with its quotes, RFC 8259. Bytes that are not valid UTF-8 become U+DC80…U+DCFF-free
-// text: each invalid byte 0xNN is written as the two characters of the private escape "\\xNN" (backslash doubled).
+// A JSON string literal with its quotes, RFC 8259; control characters, U+007F…U+009F among them, as \uNNNN. Bytes
+// that are not valid UTF-8 become U+DC80…U+DCFF-free text: each invalid byte 0xNN is written as the two characters of
+// the private escape "\\xNN" (backslash doubled).
 void append_json_string(std::string& out, std::string_view bytes);
 
 // "1.5 MiB", "312 B"; 1024-based.

@@ -53,6 +53,12 @@ TEST(JsonString, IsValidForAnyBytes) {
     EXPECT_EQ(out, "\"a\\\"b\\\\c\\u000a\\u0000\\\\xff✓\"");
 }
 
+TEST(JsonString, EscapesControlCharactersOfTwoBytes) {
+    std::string out;
+    append_json_string(out, "\xc2\x80\xc2\x9b\xc2\xa0\x7f"s);
+    EXPECT_EQ(out, "\"\\u0080\\u009b\xc2\xa0\\u007f\"");
+}
+
 TEST(FormatBytes, PicksTheUnit) {
     EXPECT_EQ(format_bytes(312), "312 B");
     EXPECT_EQ(format_bytes(1536), "1.5 KiB");
