@@ -67,23 +67,29 @@ class Scope:
                 enable = pathlib.Path(mounts["v2"] + above, "cgroup.subtree_control")
                 enable.write_text(f"+{controller}")
         self._make(self.path)
+        self.joined = {self.path: None}  # in order, each once
         for controller, limit, v1, v2 in (("memory", memory, "memory.limit_in_bytes", "memory.max"),
                                           ("pids", pids, "pids.max", "pids.max")):
             if limit is None:
                 continue
             directory = mounts[controller] + self.relative if controller in mounts else self.path
             self._make(directory)
+            self.joined[directory] = None
             pathlib.Path(directory, v1 if controller in mounts else v2).write_text(str(limit))
             self.limited[controller] = directory
 
     def _make(self, directory):
-        if directory not in self.directories:
-            os.makedirs(directory)
-            self.directories.append(directory)
+        if directory in self.directories:
+            return
+        above = os.path.dirname(directory)
+        if not os.path.isdir(above):  # a parent scope that has no limit is not in this hierarchy
+            self._make(above)
+        os.mkdir(directory)
+        self.directories.append(directory)
 
     def enter(self):
         """Moves the calling process into the group; what subprocess calls between fork and exec."""
-        for directory in self.directories:
+        for directory in self.joined:
             fd = os.open(directory + "/cgroup.procs", os.O_WRONLY)
             os.write(fd, b"0")
             os.close(fd)
