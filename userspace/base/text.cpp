@@ -155,13 +155,20 @@ bool parse_duration(std::string_view text, int64_t& ns) {
     if (text.starts_with('+')) text.remove_prefix(1);
     if (!parse_number(text, value, rest)) return false;
     double factor = 0;
-    if (rest.empty() || rest == "s") factor = 1e9;
-    else if (rest == "ms") factor = 1e6;
-    else if (rest == "us") factor = 1e3;
-    else if (rest == "ns") factor = 1;
-    else if (rest == "m" || rest == "min") factor = 60e9;
-    else if (rest == "h") factor = 3600e9;
-    else if (rest == "d") factor = 86400e9;
+    if (rest.empty() || rest == "s")
+        factor = 1e9;
+    else if (rest == "ms")
+        factor = 1e6;
+    else if (rest == "us")
+        factor = 1e3;
+    else if (rest == "ns")
+        factor = 1;
+    else if (rest == "m" || rest == "min")
+        factor = 60e9;
+    else if (rest == "h")
+        factor = 3600e9;
+    else if (rest == "d")
+        factor = 86400e9;
     if (factor == 0 || std::fabs(value * factor) >= 0x1p63) return false;
     ns = static_cast<int64_t>(value * factor);
     return true;

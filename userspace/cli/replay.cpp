@@ -37,6 +37,15 @@ constexpr const char* footer =
     "  flightrec replay x.flight --class exec,exit,signal --time utc\n"
     "  flightrec replay x.flight --json | jq 'select(.errno == \"ENOMEM\")'";
 
+const CLI::Validator positive_number(
+    [](const std::string& text) {
+        const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+        return digits && text.find_first_not_of('0') != std::string::npos && text.size() < 19
+                   ? std::string{}
+                   : fmt::format("\"{}\" is no positive number", printable(text));
+    },
+    "");
+
 void add_filter_options(CLI::App& command, Arguments& arguments) {
     auto& f = arguments.options.filter;
     const char* group = "Which events";
@@ -84,7 +93,7 @@ void add_filter_options(CLI::App& command, Arguments& arguments) {
     command.add_option("--grep", f.grep, "Events whose text holds this")->type_name("TEXT")->group(group);
     arguments.has_last = command.add_option("--last,--tail", arguments.last, "Only the last N of them")
                              ->type_name("N")
-                             ->check(CLI::PositiveNumber)
+                             ->check(positive_number)
                              ->group(group);
 }
 

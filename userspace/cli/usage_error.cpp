@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <vector>
 
 #include "userspace/base/text.h"
 
@@ -24,13 +25,38 @@ std::string one_line(std::string text) {
     return printable(text);
 }
 
-std::string unexpected(const std::string& argument, bool in_command) {
-    if (argument.starts_with('-')) {
-        const auto name = argument.substr(0, argument.find('='));
-        return fmt::format("unknown option {}", printable(name));
+// The first option that nobody knows, else the first argument too many.
+std::string unexpected(const std::vector<std::string>& extras, bool in_command) {
+    const auto option = std::find_if(extras.begin(), extras.end(),
+                                     [](const std::string& e) { return e.size() > 1 && e.starts_with('-'); });
+    if (option != extras.end())
+        return fmt::format("unknown option {}", printable(option->substr(0, option->find('='))));
+    if (!in_command) return fmt::format("unknown command \"{}\"", printable(extras.front()));
+    return fmt::format("unexpected argument \"{}\"", printable(extras.front()));
+}
+
+// Of "The following argument was not expected: --foo": CLI11 2.1 does not keep the list anywhere else.
+std::vector<std::string> extras_of(std::string_view what) {
+    std::vector<std::string> out;
+    const auto colon = what.find(" not expected: ");
+    if (colon == std::string_view::npos) return out;
+    what.remove_prefix(colon + 15);
+    while (!what.empty()) {
+        const auto word = what.substr(0, what.find(' '));
+        out.emplace_back(word);
+        what.remove_prefix(std::min(word.size() + 1, what.size()));
     }
-    if (!in_command) return fmt::format("unknown command \"{}\"", printable(argument));
-    return fmt::format("unexpected argument \"{}\"", printable(argument));
+    return out;
+}
+
+// Of "Could not convert: --pid = abc"; every option that is converted takes a number.
+std::string not_a_number(std::string_view what) {
+    const auto colon = what.find(": ");
+    const auto equals = what.find(" = ");
+    if (colon == std::string_view::npos || equals == std::string_view::npos || equals < colon)
+        return lower_first(one_line(std::string(what)));
+    return fmt::format("{}: \"{}\" is no number in its range", printable(what.substr(colon + 2, equals - colon - 2)),
+                       printable(what.substr(equals + 3)));
 }
 
 }  // namespace
@@ -41,11 +67,14 @@ std::string usage_message(const CLI::ParseError& error, const CLI::App& app) {
     const std::string help =
         command == nullptr ? "flightrec --help" : fmt::format("flightrec {} --help", command->get_name());
     std::string what;
-    if (error.get_name() == "ExtrasError") {
-        const auto extras = app.remaining(true);
-        what = extras.empty() ? lower_first(one_line(error.what())) : unexpected(extras.front(), command != nullptr);
+    const auto extras = extras_of(error.what());
+    if (!extras.empty()) {
+        what = unexpected(extras, command != nullptr);
     } else if (error.get_name() == "RequiredError" && command == nullptr) {
-        what = "which command? One is needed";
+        const auto left = app.remaining();
+        what = left.empty() ? "which command? One is needed" : unexpected(left, false);
+    } else if (error.get_name() == "ConversionError") {
+        what = not_a_number(error.what());
     } else {
         what = lower_first(one_line(error.what()));
     }

@@ -23,16 +23,16 @@ namespace flightrec::replay {
 
 // The conditions as the user gave them; empty: not given.
 struct FilterOptions {
-    std::string since, until;
-    std::vector<uint32_t> pids, tids, trees;
-    std::vector<std::string> comms;    // globs, fnmatch(3)
-    std::vector<std::string> cgroups;  // globs, or a path and all below it
-    std::vector<std::string> classes;  // names, and the groups samples, lifecycle, memory
-    std::vector<std::string> syscalls;
+    std::string since{}, until{};
+    std::vector<uint32_t> pids{}, tids{}, trees{};
+    std::vector<std::string> comms{};    // globs, fnmatch(3)
+    std::vector<std::string> cgroups{};  // globs, or a path and all below it
+    std::vector<std::string> classes{};  // names, and the groups samples, lifecycle, memory
+    std::vector<std::string> syscalls{};
     bool failed = false;
-    std::vector<std::string> errnos;
-    std::string slower_than;
-    std::string grep;
+    std::vector<std::string> errnos{};
+    std::string slower_than{};
+    std::string grep{};
 };
 
 class EventFilter {

@@ -226,6 +226,7 @@ std::string_view errno_name(int error) {
 }
 
 int errno_of_name(std::string_view name) {
+    if (name.empty()) return 0;
     int number = 0;
     const auto [end, ec] = std::from_chars(name.data(), name.data() + name.size(), number);
     if (ec == std::errc{} && end == name.data() + name.size()) return number > 0 && number < 4096 ? number : 0;

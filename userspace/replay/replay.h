@@ -21,14 +21,14 @@ namespace flightrec::replay {
 enum class Format : uint8_t { text, json, stats, stats_json };
 
 struct ReplayOptions {
-    FilterOptions filter;
+    FilterOptions filter{};
     Format format = Format::text;
-    std::optional<TimeStyle> time;  // nullopt: relative where there is a trigger, else utc
-    TextOptions text;
-    bool everything = false;           // also the classes text hides
-    std::optional<uint64_t> last;      // only the last so many events that match
-    std::optional<uint64_t> incident;  // the trigger that times count from; nullopt: the last
-    bool follow = false;               // go on with what a live window gets until stopped
+    std::optional<TimeStyle> time{};  // nullopt: relative where there is a trigger, else utc
+    TextOptions text{};
+    bool everything = false;             // also the classes text hides
+    std::optional<uint64_t> last{};      // only the last so many events that match
+    std::optional<uint64_t> incident{};  // the trigger that times count from; nullopt: the last
+    bool follow = false;                 // go on with what a live window gets until stopped
 };
 
 struct ReplaySummary {

@@ -144,8 +144,10 @@ void add_window_limits(Report& report, const flight::FlightFile& file) {
         add_limit(report, "syscalls", "no system calls are in it");
     else if (d.first_syscall_ns > d.timeline.first_ns + second || d.evicted[FR_TRACK_SYSCALL] != 0)
         add_limit(report, "syscalls",
-                  fmt::format("system calls are in it from {} on; {} earlier ones had left the window",
-                              format_utc(file.realtime_of(d.first_syscall_ns)), d.evicted[FR_TRACK_SYSCALL]));
+                  fmt::format("system calls are in it from {} on{}", format_utc(file.realtime_of(d.first_syscall_ns)),
+                              d.evicted[FR_TRACK_SYSCALL] == 0
+                                  ? std::string{}
+                                  : fmt::format("; {} earlier ones had left the window", d.evicted[FR_TRACK_SYSCALL])));
 }
 
 void add_loss_limits(Report& report) {
@@ -237,6 +239,46 @@ std::vector<const IncidentSeed*> choose(const Digest& digest, const ReportOption
     return out;
 }
 
+// Deaths by a signal that belong to no incident, with who sent it where that is known.
+void add_deaths(Report& report) {
+    constexpr size_t shown = 20;
+    const Digest& d = report.digest;
+    uint64_t left_out = 0;
+    for (const auto& death : d.deaths) {
+        const bool known = std::any_of(d.incidents.begin(), d.incidents.end(), [&](const IncidentSeed& seed) {
+            return seed.pid == death.pid && seed.time_ns <= death.time_ns;
+        });
+        if (known) continue;
+        if (report.deaths.size() >= shown) {
+            ++left_out;
+            continue;
+        }
+        Statement s{"death", {}, true, {}};
+        append_process_name(s.text, death.comm, death.pid);
+        const auto signal = static_cast<int32_t>(death.exit_code & 0x7f);
+        s.text += fmt::format(" was ended by {}", signal_name(signal));
+        const SentSignal* sent = nullptr;
+        for (const auto& one : d.signals)
+            if (one.target_pid == death.pid && one.signal == signal && one.time_ns <= death.time_ns &&
+                one.time_ns + 60 * second > death.time_ns)
+                sent = &one;
+        if (sent == nullptr) {
+            s.text += "; who sent it is unknown";
+        } else {
+            s.evidence.push_back(sent->line);
+            s.text += ", sent by ";
+            if (sent->from_kernel)
+                s.text += "the kernel";
+            else
+                append_process_name(s.text, d.state.comm_of(sent->sender_pid, sent->sender_pid), sent->sender_pid);
+        }
+        s.evidence.push_back(death.line);
+        report.deaths.push_back(std::move(s));
+    }
+    if (left_out != 0)
+        add_limit(report, "deaths", fmt::format("{} further deaths by signals are not listed", left_out));
+}
+
 void link(std::vector<IncidentReport>& incidents) {
     for (auto& a : incidents)
         for (const auto& b : incidents) {
@@ -265,6 +307,7 @@ Result<Report> make_report(const flight::FlightFile& file, const ReportOptions& 
         judge({report.digest, *seed, calls}, incident);
     }
     link(report.incidents);
+    add_deaths(report);
     add_window_limits(report, file);
     add_loss_limits(report);
     add_recorder_limits(report);

@@ -36,14 +36,15 @@ struct IncidentReport {
 struct Report {
     Digest digest;
     std::vector<IncidentReport> incidents;  // by time; the last one is what the dump was made for, as a rule
+    std::vector<Statement> deaths;          // processes that a signal ended and that no incident is about
     std::vector<Statement> limits;          // what this flight cannot tell, and why
     uint64_t incidents_left_out = 0;        // too many to describe, or not asked for
 };
 
 struct ReportOptions {
-    std::optional<uint64_t> incident;  // only the incident of this trigger number
-    size_t max_incidents = 20;         // described at length; those with a dump first
-    size_t last_calls = 15;            // of the victim, as evidence
+    std::optional<uint64_t> incident{};  // only the incident of this trigger number
+    size_t max_incidents = 20;           // described at length; those with a dump first
+    size_t last_calls = 15;              // of the victim, as evidence
 };
 
 // Reads the vital track once, then system calls around each incident. Code::not_found for an incident that is not

@@ -165,6 +165,7 @@ void append_report_json(std::string& out, const std::string& name, const flight:
     for (const auto& one : report.incidents) incident(json, file, one);
     json.close(']');
     json.number("incidents_left_out", report.incidents_left_out);
+    statements(json, file, "deaths", report.deaths);
     statements(json, file, "limits", report.limits);
     json.close();
     out += '\n';

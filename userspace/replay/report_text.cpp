@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <set>
 
 #include "userspace/base/clock.h"
 #include "userspace/base/text.h"
@@ -48,6 +49,7 @@ class Writer {
     void header(const std::string& name);
     void summary();
     void incident(const IncidentReport& incident);
+    void deaths();
     void limits();
 
   private:
@@ -80,7 +82,12 @@ class Writer {
             if (out_.size() - begin < 11) out_.insert(begin, 11 - (out_.size() - begin), ' ');
             out_ += paint_.reset;
             out_ += "  ";
-            out_ += line.text;
+            // A long line is evidence of several statements: it stands in full once.
+            constexpr size_t long_line = 120;
+            if (line.text.size() > long_line && !printed_.insert({line.time_ns, line.text}).second)
+                out_ += line.text.substr(0, line.text.find_first_of(":{(", 20)) + " ... (in full above)";
+            else
+                out_ += line.text;
             out_ += '\n';
         }
     }
@@ -92,6 +99,7 @@ class Writer {
     const flight::FlightFile& file_;
     const Report& report_;
     const Palette& paint_;
+    std::set<std::pair<uint64_t, std::string>> printed_;  // of the incident being written
 };
 
 void Writer::header(const std::string& name) {
@@ -140,6 +148,7 @@ void Writer::summary() {
 
 void Writer::incident(const IncidentReport& incident) {
     const IncidentSeed& seed = *incident.seed;
+    printed_.clear();
     out_ += '\n';
     out_ += paint_.red;
     if (report_.incidents.size() > 1) fmt::format_to(std::back_inserter(out_), "{}. ", incident.number);
@@ -170,9 +179,22 @@ void Writer::incident(const IncidentReport& incident) {
     }
 }
 
+void Writer::deaths() {
+    if (report_.deaths.empty()) return;
+    out_ += '\n';
+    title("Other processes that a signal ended");
+    printed_.clear();
+    for (const auto& death : report_.deaths) {
+        out_ += "  - ";
+        wrapped(death.text, 4);
+        evidence(death.evidence, report_.digest.timeline.reference_or_end(), 6);
+    }
+}
+
 void Writer::limits() {
     out_ += '\n';
     title("What this report cannot know");
+    printed_.clear();
     for (const auto& limit : report_.limits) {
         out_ += "  - ";
         wrapped(limit.text, 4);
@@ -188,6 +210,7 @@ void append_report_text(std::string& out, const std::string& name, const flight:
     writer.header(name);
     writer.summary();
     for (const auto& incident : report.incidents) writer.incident(incident);
+    writer.deaths();
     writer.limits();
 }
 

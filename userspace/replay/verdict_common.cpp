@@ -133,7 +133,8 @@ void add_calls(const VerdictInput& in, IncidentReport& out) {
         out.statements.push_back(std::move(failed));
         return;
     }
-    failed.text = fmt::format("{} of its last {} system calls in {} failed", calls.failed, calls.calls,
+    failed.text = fmt::format("{} of its last {} system calls, in {}, failed",
+                              calls.failed == 0 ? "none" : std::to_string(calls.failed), calls.calls,
                               format_duration(in.seed.time_ns - calls.from_ns));
     size_t shown = 0;
     for (const auto& f : calls.failures) {

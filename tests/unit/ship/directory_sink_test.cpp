@@ -53,6 +53,7 @@ TEST(DirectorySink, TwiceTheSameIncidentIsOneFile) {
     const DumpFile dump = make_dump(tree / "spool", 1, 5000);
     expect_accepted(*sink, dump);
     expect_accepted(*sink, dump);
+    EXPECT_THAT(names_in(tree / "out"), ElementsAre(dump.name));
     // And when only a copy is there.
     std::filesystem::remove(tree / "out" / dump.name);
     write_file(tree / "out" / dump.name, "half of it");

@@ -391,6 +391,13 @@ TEST(HttpSink, AConnectionThatWasClosedMeanwhileIsReplaced) {
     for (uint64_t i = 1; i <= 3; ++i) expect_accepted(*sink, make_dump(tree / "spool", i, 100'000));
 }
 
+TEST(HttpSink, AConnectionThatDiesInUseIsReplacedAndTheDumpSentFromItsStart) {
+    const TempDir tree;
+    Server server({"late-close"});
+    const auto sink = sink_for(server.url(), impatient());
+    for (uint64_t i = 1; i <= 2; ++i) expect_accepted(*sink, make_dump(tree / "spool", i, 3'000'000));
+}
+
 TEST(HttpSink, NetworkFaultsAreErrorsThatSayWhatHappened) {
     const TempDir tree;
     const DumpFile dump = make_dump(tree / "spool", 1, 4'000'000);

@@ -12,6 +12,7 @@ server.py MODE [ARGUMENT …]   prints its port, then serves until its standard 
   retry-after SECONDS   503 with Retry-After, then 201
   redirect URL          302
   early CODE            answers CODE before it reads the body, then closes
+  late-close            takes the first request of a connection, closes it in the middle of the second
   keep-alive-close      201, says keep-alive and closes all the same
   s3 KEY SECRET REGION  checks an AWS signature version 4 (AWS documentation, "Signature Version 4"), 200 or 403
   syslog-tcp | syslog-udp   prints what it gets, as Python literals
@@ -113,7 +114,13 @@ def next_number():
 
 def serve(connection, mode, arguments):
     number = next_number() if mode == "reset-once" else 0
+    requests = 0
     while True:
+        requests += 1
+        if mode == "late-close" and requests == 2:
+            connection.recv(4096)
+            connection.close()
+            return
         if mode == "black-hole":
             connection.recv(1024)
             time.sleep(3600)

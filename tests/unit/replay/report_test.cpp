@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+// Verdicts: each from a flight made for it, and that nothing is claimed without evidence.
+#include "userspace/replay/report.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/replay/story.h"
+
+namespace flightrec::replay::test {
+namespace {
+
+constexpr uint64_t mib = 1u << 20;
+
+struct Reported {
+    std::string text;
+    nlohmann::json json;
+    [[nodiscard]] nlohmann::json incident(size_t i = 0) const { return json["incidents"].at(i); }
+    [[nodiscard]] nlohmann::json statement(const std::string& topic, size_t i = 0) const {
+        const auto statements = incident(i)["statements"];
+        for (const auto& one : statements)
+            if (one["topic"] == topic) return one;
+        return {};
+    }
+    [[nodiscard]] std::string said(const std::string& topic, size_t i = 0) const {
+        const auto one = statement(topic, i);
+        return one.is_object() ? one["text"].get<std::string>() : "";
+    }
+};
+
+Reported report_of(Story& story) {
+    Reported out;
+    auto file = story.store();
+    const auto report = make_report(file, {});
+    EXPECT_TRUE(report.has_value());
+    if (!report) return out;
+    append_report_text(out.text, "x.flight", file, *report, false);
+    std::string json;
+    append_report_json(json, "x.flight", file, *report);
+    std::ofstream(story.path().string() + ".json") << json;
+    const std::string check =
+        fmt::format("python3 {0}/tests/unit/replay/check_schema.py {0}/schemas/json/report.schema.json {1}.json >&2",
+                    FLIGHTREC_SOURCE_DIR, story.path().string());
+    EXPECT_EQ(std::system(check.c_str()), 0);
+    out.json = nlohmann::json::parse(json);
+    return out;
+}
+
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+TEST(Report, CgroupOomSaysWhoWhyAndWhoGrew) {
+    auto story = cgroup_oom_story();
+    const auto report = report_of(story);
+    EXPECT_EQ(report.incident()["cause"], "oom_cgroup");
+    EXPECT_TRUE(has(report.incident()["verdict"], "python3[812] was killed by the OOM killer"));
+    EXPECT_TRUE(has(report.incident()["verdict"], "limit of 64.0 MiB"));
+    EXPECT_EQ(report.incident()["victim"]["argv"], nlohmann::json({"python3", "-c", "eat()"}));
+    EXPECT_EQ(report.incident()["victim"]["container"], "container docker aaaaaaaaaaaa");
+    EXPECT_EQ(report.incident()["victim"]["ancestors"][1]["pid"], 1);
+    EXPECT_EQ(report.incident()["trigger"]["incident"], 1);
+    // The victim's size and the domain's are two numbers.
+    EXPECT_TRUE(has(report.said("victim_size"), "52.0 MiB resident: anon 48.0 MiB + file 4.0 MiB + shmem 0 B"));
+    EXPECT_TRUE(has(report.said("victim_size"), "81 % of the 64.0 MiB its cgroup used"));
+    EXPECT_TRUE(has(report.said("victim_size"), "says the same"));
+    EXPECT_TRUE(has(report.said("invoker"), "python3[812], the victim itself: gfp 0xcc0(GFP_KERNEL), order 0"));
+    EXPECT_TRUE(has(report.said("who_grew"), "over 10 s: python3[812] +18.0 MiB (30.0 MiB to 48.0 MiB"))
+        << report.said("who_grew");
+    EXPECT_TRUE(has(report.said("who_grew"), "steadily"));
+    EXPECT_TRUE(has(report.said("failed_before"), "openat ENOENT (2 times), mmap ENOMEM"))
+        << report.said("failed_before");
+    EXPECT_EQ(report.statement("kernel_log")["evidence"].size(), 4u);
+    EXPECT_TRUE(has(report.said("death"), "5 ms later"));
+    const auto statements = report.incident()["statements"];
+    for (const auto& statement : statements)
+        if (statement["topic"] == "why" || statement["topic"] == "victim_size") {
+            EXPECT_GE(statement["evidence"].size(), 2u) << "two witnesses";
+        }
+    // The verdict comes first.
+    EXPECT_LT(report.text.find("VERDICT: python3[812]"), 200u) << report.text;
+}
+
+TEST(Report, OomStoryAsInTheGoldenFile) {
+    auto story = cgroup_oom_story();
+    std::string text = report_of(story).text;
+    // The window's clock is of this moment.
+    for (const std::string_view before : {"When           ", "begins ", "ends ", "from "})
+        for (size_t at = 0; (at = text.find(before, at)) != std::string::npos; at += before.size())
+            if (text.compare(at + before.size() + 4, 1, "-") == 0) text.replace(at + before.size(), 30, "TIME");
+    expect_golden("oom_report.txt", text);
+}
+
+TEST(Report, AMismatchBetweenProbeAndKernelLogIsFlagged) {
+    auto story = cgroup_oom_story();
+    for (auto& event : story.events)
+        if (event.cls() == FR_CLASS_KMSG &&
+            has(std::string(flight::find_blob(event.ref(), FR_BLOB_TEXT)->text), "Killed"))
+            event =
+                kmsg(event.time_ns(), 3,
+                     "Memory cgroup out of memory: Killed process 812 (python3) total-vm:102400kB, anon-rss:9152kB, "
+                     "file-rss:4096kB, shmem-rss:0kB, UID:1000 pgtables:200kB oom_score_adj:0");
+    EXPECT_TRUE(
+        has(report_of(story).said("victim_size"), "MISMATCH between the witnesses: anon 48.0 MiB by the probe"));
+}
+
+TEST(Report, GlobalOomIsToldFromACgroups) {
+    Story story;
+    story.add(record<fr_oom_kill>(FR_CLASS_OOM_KILL, 100 * s, 7, 7, [](fr_oom_kill& e) {
+        e.victim_pid = 812;
+        e.victim_anon = 900 * mib;
+        e.flags = FR_OOM_CONTEXT_KNOWN;
+        e.constraint = FR_OOM_NONE;
+        e.gfp_mask = 0x140dca;
+        set_comm(e.comm, "kswapd-like");
+        set_comm(e.victim_comm, "hog");
+    }));
+    const auto report = report_of(story);
+    EXPECT_EQ(report.incident()["cause"], "oom_global");
+    EXPECT_TRUE(
+        has(report.incident()["verdict"], "hog[812] was killed by the OOM killer: the machine was out of memory"));
+    EXPECT_TRUE(has(report.said("invoker"), "kswapd-like[7]: gfp 0x140dca"));
+    EXPECT_FALSE(report.statement("who_grew")["known"]);
+    EXPECT_FALSE(report.statement("failed_before")["known"]);
+}
+
+TEST(Report, WithoutEvidenceTheDomainIsUnknown) {
+    Story story;
+    story.add(record<fr_oom_kill>(FR_CLASS_OOM_KILL, 100 * s, 7, 7, [](fr_oom_kill& e) {
+        e.victim_pid = 812;
+        set_comm(e.victim_comm, "hog");
+    }));
+    const auto report = report_of(story);
+    EXPECT_EQ(report.incident()["cause"], "oom_unknown");
+    EXPECT_TRUE(has(report.incident()["verdict"], "what ran out of memory is unknown"));
+    EXPECT_FALSE(report.statement("why")["known"]);
+    EXPECT_TRUE(has(report.said("who"), "command line unknown"));
+    EXPECT_FALSE(report.statement("ancestry")["known"]);
+}
+
+TEST(Report, KernelLogAloneTellsTheDomainWhereTheProbeDidNot) {
+    Story story;
+    story.add(kmsg(100 * s - ms, 6,
+                   "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/x,"
+                   "task_memcg=/x/y,task=hog,pid=812,uid=0"));
+    story.add(record<fr_oom_kill>(FR_CLASS_OOM_KILL, 100 * s, 7, 7, [](fr_oom_kill& e) {
+        e.victim_pid = 812;
+        set_comm(e.victim_comm, "hog");
+    }));
+    story.add(kmsg(100 * s + ms, 3,
+                   "Memory cgroup out of memory: Killed process 812 (hog) total-vm:1kB, anon-rss:0kB, file-rss:0kB, "
+                   "shmem-rss:0kB, UID:0 pgtables:0kB oom_score_adj:0"));
+    const auto report = report_of(story);
+    EXPECT_EQ(report.incident()["cause"], "oom_cgroup");
+    EXPECT_TRUE(has(report.incident()["verdict"], "the memory cgroup /x was at its limit"));
+}
+
+Record crash(uint64_t at, uint32_t pid, uint64_t start_ns, const std::function<void(fr_crash&)>& more = {}) {
+    return record<fr_crash>(FR_CLASS_CRASH, at, pid, pid, [&](fr_crash& e) {
+        e.signal = SIGSEGV;
+        e.code = 1;
+        e.address = 8;
+        e.ip = 0x401136;
+        e.dumps_core = 1;
+        e.start_ns = start_ns;
+        set_comm(e.comm, "shopd");
+        if (more) more(e);
+    });
+}
+
+TEST(Report, CrashSaysSignalAddressAndOrigin) {
+    Story story;
+    story.add(crash(100 * s, 812, 90 * s));
+    story.add(record<fr_exit>(FR_CLASS_EXIT, 100 * s + ms, 812, 812, [](fr_exit& e) {
+        e.exit_code = SIGSEGV | 0x80;
+        e.flags = FR_EXIT_GROUP_DEAD;
+    }));
+    const auto report = report_of(story);
+    EXPECT_EQ(report.incident()["verdict"],
+              "shopd[812] crashed with SIGSEGV (SEGV_MAPERR: address not mapped) at address 0x8, in the first page: a "
+              "null pointer");
+    EXPECT_TRUE(has(report.said("where"), "ip 0x401136"));
+    EXPECT_TRUE(has(report.said("sender"), "the kernel raised it"));
+    EXPECT_TRUE(has(report.said("death"), "a core was dumped"));
+}
+
+TEST(Report, WhoSentAFatalSignal) {
+    Story story;
+    story.add(process(77, 1, "watchdog", "watchdog\0"s, 10 * s));
+    story.add(crash(100 * s, 812, 90 * s, [](fr_crash& e) {
+        e.signal = SIGABRT;
+        e.code = 0;
+        e.address = 0;
+        e.sender_pid = 77;
+    }));
+    EXPECT_TRUE(has(report_of(story).said("sender"), "sent by watchdog[77]"));
+    Story self;
+    self.add(crash(100 * s, 812, 90 * s, [](fr_crash& e) {
+        e.signal = SIGABRT;
+        e.code = -6;
+        e.sender_pid = 812;
+    }));
+    EXPECT_TRUE(has(report_of(self).said("sender"), "as abort(3) does"));
+}
+
+TEST(Report, CrashLoopIsLinkedWithLifetimes) {
+    Story story;
+    for (uint32_t i = 0; i < 4; ++i) {
+        story.add(process(800 + i, 1, "shopd", i < 3 ? "shopd\0-v\0"s : "shopd\0-q\0"s, (100 + 10 * i) * s));
+        story.add(crash((105 + 10 * i) * s, 800 + i, (100 + 10 * i) * s));
+    }
+    story.add(crash(120 * s, 700, 90 * s, [](fr_crash& e) { set_comm(e.comm, "other"); }));
+    const auto report = report_of(story);
+    ASSERT_EQ(report.json["incidents"].size(), 5u);
+    const auto loop = report.said("crash_loop", 4);
+    EXPECT_TRUE(has(loop, "crash 4 of 4 of this program")) << loop;
+    EXPECT_TRUE(has(loop, "it lived for 5.00 s, 5.00 s, 5.00 s, 5.00 s"));
+    EXPECT_TRUE(has(loop, "the command line changed (2 different ones)"));
+    EXPECT_EQ(report.incident(4)["linked"], nlohmann::json({1, 2, 4}));
+    EXPECT_EQ(report.said("crash_loop", 2), "");
+    EXPECT_TRUE(has(report.text, "5 incidents"));
+}
+
+TEST(Report, ProcessLimitNamesTheLimitAndTheSpawner) {
+    Story story;
+    story.keyframe.push_back(process(500, 1, "bomb", "bomb\0"s, 10 * s));
+    for (uint32_t i = 0; i < 50; ++i)
+        story.add(record<fr_fork>(FR_CLASS_FORK, 90 * s + i * ms, 500, 500, [&](fr_fork& e) {
+            e.child_pid = e.child_tid = 1000 + i;
+            e.parent_pid = 500;
+            e.start_ns = 90 * s + i * ms;
+            set_comm(e.comm, "bomb");
+        }));
+    for (uint32_t i = 0; i < 10; ++i)
+        story.add(record<fr_alloc_failure>(FR_CLASS_ALLOC_FAILURE, 91 * s + i * ms, 500, 500, [](fr_alloc_failure& e) {
+            e.kind = FR_ALLOC_FORK;
+            e.cause = FR_FORK_PIDS_CGROUP;
+            e.limit = e.usage = 64;
+            e.limit_cgroup_id = 5;
+            e.result = -EAGAIN;
+            e.syscall = nr("clone");
+            set_comm(e.comm, "bomb");
+        }));
+    const auto report = report_of(story);
+    ASSERT_EQ(report.json["incidents"].size(), 1u);
+    EXPECT_EQ(report.incident()["cause"], "fork_pids_cgroup");
+    EXPECT_EQ(report.incident()["repeats"], 10);
+    EXPECT_TRUE(has(report.incident()["verdict"], "with EAGAIN: refused by the pids limit of 64 (64 in use)"));
+    EXPECT_TRUE(has(report.said("who_spawned"), "bomb[500] 50")) << report.said("who_spawned");
+}
+
+TEST(Report, ARequestedDumpClaimsNoFailure) {
+    Story story;
+    story.add(
+        marker(100 * s, FR_MARKER_TRIGGER, {FR_TRIGGER_COMMAND, 77, 3, 0}, R"({"facts":{"text":"slow since noon"}})"));
+    const auto report = report_of(story);
+    EXPECT_EQ(report.incident()["verdict"], "nothing failed by itself: a dump was asked for: slow since noon");
+    EXPECT_EQ(report.incident()["trigger"]["incident"], 3);
+}
+
+TEST(Report, AFlightWithoutIncidentsSaysUnknown) {
+    Story story;
+    story.add(call(100 * s, 1, 1, "getpid", 1));
+    const auto report = report_of(story);
+    EXPECT_EQ(report.json["incidents"].size(), 0u);
+    EXPECT_TRUE(has(report.text, "VERDICT: unknown"));
+}
+
+TEST(Report, ATriggerWhoseEventIsLostIsStillAnIncident) {
+    Story story;
+    story.add(marker(100 * s, FR_MARKER_TRIGGER, {FR_TRIGGER_CRASH, 812, 1, 2}));
+    const auto report = report_of(story);
+    EXPECT_EQ(report.incident()["cause"], "crash_unknown");
+    EXPECT_TRUE(has(report.incident()["verdict"], "how is unknown"));
+    EXPECT_TRUE(has(report.text, "2 triggers before it made no dump"));
+}
+
+TEST(Report, ProcessesThatASignalEndedAreListedWithTheSender) {
+    Story story;
+    story.add(process(1, 0, "systemd", "", 1 * s));
+    story.add(record<fr_signal>(FR_CLASS_SIGNAL, 100 * s, 1, 1, [](fr_signal& e) {
+        e.signal = SIGKILL;
+        e.target_pid = e.target_tid = 812;
+        set_comm(e.comm, "systemd");
+        set_comm(e.target_comm, "shopd");
+    }));
+    story.add(record<fr_exit>(FR_CLASS_EXIT, 100 * s + ms, 812, 812, [](fr_exit& e) {
+        e.exit_code = SIGKILL;
+        e.flags = FR_EXIT_GROUP_DEAD;
+        set_comm(e.comm, "shopd");
+    }));
+    const auto report = report_of(story);
+    EXPECT_EQ(report.json["incidents"].size(), 0u);
+    ASSERT_EQ(report.json["deaths"].size(), 1u);
+    EXPECT_EQ(report.json["deaths"][0]["evidence"].size(), 2u);
+    EXPECT_TRUE(has(report.text, "shopd[812] was ended by SIGKILL, sent by systemd[1]")) << report.text;
+    auto oom = cgroup_oom_story();
+    EXPECT_EQ(report_of(oom).json["deaths"].size(), 0u) << "the OOM victim's death is its incident's";
+}
+
+TEST(Report, LossesAreListed) {
+    auto story = cgroup_oom_story();
+    story.ledger = false;
+    story.info = R"({"config":{"scope":["/shop.slice"],"syscalls":"failed","classes_off":["rename"]},)"
+                 R"("capabilities":[{"name":"crash","available":false},)"
+                 R"({"name":"oom","available":true,"variants":[{"how":"x","taken":true,"loses":"no gfp mask"}]}]})";
+    story.add(marker(99 * s, FR_MARKER_GAP, {0, FR_TRACK_SYSCALL, 777, 98 * s}));
+    story.add(marker(99 * s, FR_MARKER_POLICY, {0, 1, 350}));
+    const auto report = report_of(story);
+    for (const auto* part :
+         {"777 events of the syscalls track were overwritten", "no ledger", "/shop.slice",
+          "not every system call was recorded, but: failed", "switched off: rename", "did not allow: crash",
+          "poorer on this kernel: oom: no gfp mask", "lowered what it recorded"})
+        EXPECT_TRUE(has(report.text, part)) << part << "\n" << report.text;
+}
+
+TEST(Report, ControlCharactersNeverReachTheTerminal) {
+    Story story;
+    const std::string nasty = "\x1b[31m\n\x07\xc2\x9b\xff";
+    for (auto event : every_class(nasty)) story.add(std::move(event));
+    story.info = R"({"identity":{"hostname":"h\u001b[31m","os":{"pretty_name":"\u0007"}}})";
+    for (const char c : report_of(story).text)
+        EXPECT_TRUE(static_cast<unsigned char>(c) >= 0x20 || c == '\n') << int{c};
+}
+
+}  // namespace
+}  // namespace flightrec::replay::test
