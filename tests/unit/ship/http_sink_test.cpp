@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <algorithm>
+#include <chrono>
 
 #include <atomic>
 #include <cstdlib>
@@ -93,7 +95,12 @@ TEST(HttpSink, KeepsItsConnectionForTheNextDump) {
     const auto sink = sink_for(nginx.url());
     for (uint64_t i = 1; i <= 3; ++i) expect_accepted(*sink, make_dump(tree / "spool", i, 1000));
     // The log's last word is nginx's number of the connection.
-    const std::string log = read_file(tree / "n/incidents.log");
+    // It writes its log after it has answered.
+    std::string log;
+    for (int i = 0; i < 100 && std::count(log.begin(), log.end(), '\n') < 3; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        log = read_file(tree / "n/incidents.log");
+    }
     std::vector<std::string> connections;
     std::istringstream lines(log);
     for (std::string line; std::getline(lines, line);) connections.push_back(line.substr(line.rfind(' ')));
