@@ -18,7 +18,6 @@ struct TextOptions {
     bool color = false;
     bool stacks = true;                    // stacks of crashes, OOM kills and failed allocations on lines of their own
     bool fd_names = true;                  // 3</etc/passwd>
-    size_t string_limit = 0;               // of one string argument, 0: as recorded
     std::string_view indent = "        ";  // of the lines of a stack
 };
 

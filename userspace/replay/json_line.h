@@ -2,6 +2,7 @@
 // Writing JSON by appending to a string: no tree, no allocation once the string has grown. RFC 8259.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <concepts>
 #include <string>
@@ -27,29 +28,37 @@ class JsonLine {
         first_ = false;
     }
     JsonLine& key(std::string_view name) {
-        separate();
-        out_ += '"';
+        out_.append(first_ ? "\"" : ",\"", first_ ? 1 : 2);
         out_ += name;
-        out_ += "\":";
+        out_.append("\":", 2);
         first_ = true;  // the value needs no comma before it
         return *this;
     }
     void text(std::string_view value) {
-        separate();
-        append_json_string(out_, value);
+        const auto plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
+        if (!std::all_of(value.begin(), value.end(), plain)) {
+            separate();
+            return append_json_string(out_, value);
+        }
+        out_.append(first_ ? "\"" : ",\"", first_ ? 1 : 2);
+        first_ = false;
+        out_ += value;
+        out_ += '"';
     }
     template <std::integral T>
     void number(T value) {
-        separate();
         char digits[24];
-        out_.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+        digits[0] = ',';
+        char* end = std::to_chars(digits + 1, digits + sizeof digits, value).ptr;
+        out_.append(digits + (first_ ? 1 : 0), end);
+        first_ = false;
     }
     void hex(uint64_t value) {
-        separate();
-        char digits[16];
-        out_ += "\"0x";
-        out_.append(digits, std::to_chars(digits, digits + sizeof digits, value, 16).ptr);
-        out_ += '"';
+        char digits[24] = {',', '"', '0', 'x'};
+        char* end = std::to_chars(digits + 4, digits + sizeof digits, value, 16).ptr;
+        *end++ = '"';
+        out_.append(digits + (first_ ? 1 : 0), end);
+        first_ = false;
     }
     void boolean(bool value) { raw(value ? "true" : "false"); }
     void null() { raw("null"); }

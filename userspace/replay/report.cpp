@@ -24,10 +24,11 @@ using flight::EventRef;
 
 constexpr uint64_t second = 1'000'000'000;
 constexpr uint64_t calls_look_back_ns = 30 * second;
-constexpr uint64_t calls_read_max = 4'000'000;  // system calls decoded for one incident
+constexpr uint64_t calls_read_max = 4'000'000;  // system calls counted for one incident
+constexpr uint64_t calls_shown_max = 300'000;   // read again, with the state, to show the last ones
 
 // From when on calls are read: half a minute before, less where so many happened that reading them would take long.
-uint64_t calls_from(const flight::FlightFile& file, uint64_t time_ns) {
+uint64_t calls_from(const flight::FlightFile& file, uint64_t time_ns, uint64_t most) {
     const uint64_t earliest = time_ns > calls_look_back_ns ? time_ns - calls_look_back_ns : 0;
     std::vector<std::pair<uint64_t, uint64_t>> blocks;  // first_ns, events
     for (const auto& segment : file.segments())
@@ -39,23 +40,22 @@ uint64_t calls_from(const flight::FlightFile& file, uint64_t time_ns) {
     uint64_t sum = 0;
     for (const auto& [first_ns, events] : blocks) {
         sum += events;
-        if (sum > calls_read_max) return std::max(first_ns, earliest);
+        if (sum > most) return std::max(first_ns, earliest);
     }
     return earliest;
 }
 
+// Reads them twice: first all are counted, undecoded; then the last ones are shown, with the state they need.
 class CallReader {
   public:
-    CallReader(const IncidentSeed& seed, size_t last, schemas::Arch arch)
-        : seed_(seed), last_(last), state_(arch), arch_(arch), merge_(arch) {}
+    CallReader(const flight::FlightFile& file, const IncidentSeed& seed, size_t last, schemas::Arch arch)
+        : file_(file), seed_(seed), last_(last), arch_(arch) {}
 
-    LastCalls read(const flight::FlightFile& file) {
-        out_.from_ns = calls_from(file, seed_.time_ns);
-        // A little after: the call it died in may be recorded as unfinished at the dump.
-        EventSource source(file, out_.from_ns, seed_.last_ns + 10 * second, true);
-        while (const auto event = source.next()) merge_.feed(*event, [this](const EventRef& e) { take(e); });
-        merge_.finish([this](const EventRef& e) { take(e); });
-        out_.last.assign(lines_.begin(), lines_.end());
+    LastCalls read() {
+        out_.from_ns = calls_from(file_, seed_.time_ns, calls_read_max);
+        count_all();
+        const uint64_t first_shown = times_.empty() ? seed_.time_ns : times_[oldest_];
+        show_last(std::max(out_.from_ns, calls_from(file_, first_shown, calls_shown_max)));
         for (auto& [key, failures] : failures_) out_.failures.push_back(std::move(failures));
         std::sort(out_.failures.begin(), out_.failures.end(),
                   [](const auto& a, const auto& b) { return a.count > b.count; });
@@ -64,51 +64,104 @@ class CallReader {
     }
 
   private:
-    void take(const EventRef& event) {
-        state_.begin(event);
+    // A little after: the call it died in may be recorded as unfinished at the dump.
+    [[nodiscard]] uint64_t until() const { return seed_.last_ns + 10 * second; }
+    [[nodiscard]] bool is_its(const EventRef& event) const {
         const auto& head = event.head();
         const bool call =
             head.cls == FR_CLASS_SYSCALL || head.cls == FR_CLASS_SYSCALL_ENTER || head.cls == FR_CLASS_UNFINISHED;
-        if (call && head.pid == seed_.pid && (head.time_ns <= seed_.last_ns || head.cls != FR_CLASS_SYSCALL))
-            count(event);
-        state_.end(event);
+        return call && head.pid == seed_.pid && (head.time_ns <= seed_.last_ns || head.cls == FR_CLASS_UNFINISHED);
     }
-    Evidence line(const EventRef& event) {
-        Evidence out{event.head().time_ns, {}};
-        append_process_name(out.text, display_comm(event, state_), event.head().pid);
-        out.text += ' ';
-        append_event_text(out.text, event, state_, {.string_limit = 200});
-        return out;
+    void count_all() {
+        SyscallMerge merge(arch_);
+        flight::ReadOptions options;
+        options.from_ns = out_.from_ns;
+        options.to_ns = seed_.last_ns;
+        options.vital = false;
+        options.keyframes = false;
+        auto reader = file_.read(options);
+        const auto take = [this](const EventRef& event) { count(event); };
+        while (const auto event = reader.next())
+            if (is_its(*event)) merge.feed(*event, take);
+        merge.finish(take);
     }
     void count(const EventRef& event) {
         const auto call = event.as<fr_syscall>();
         if (first_ns_ == 0) first_ns_ = event.head().time_ns;
-        if (event.head().cls == FR_CLASS_UNFINISHED) {
-            if (out_.unfinished.size() < 20) out_.unfinished.push_back(line(event));
-            return;
-        }
         ++out_.calls;
-        lines_.push_back(line(event));
-        if (lines_.size() > last_) lines_.pop_front();
+        if (times_.size() < last_) {
+            times_.push_back(event.head().time_ns);
+        } else if (last_ != 0) {
+            times_[oldest_] = event.head().time_ns;
+            oldest_ = (oldest_ + 1) % last_;
+        }
         if (call.result >= 0 || call.result <= -4096) return;
         ++out_.failed;
-        const auto* info = schemas::find_syscall(arch_, call.nr);
         auto& failures = failures_[{call.nr, call.result}];
-        ++failures.count;
-        failures.last = line(event);
-        failures.syscall = info != nullptr ? std::string(info->name) : fmt::format("syscall_{}", call.nr);
-        failures.error = errno_name(static_cast<int>(-call.result));
-        if (failures.error.empty()) failures.error = fmt::format("error {}", -call.result);
+        if (failures.count++ == 0) {
+            const auto* info = schemas::find_syscall(arch_, call.nr);
+            failures.syscall = info != nullptr ? std::string(info->name) : fmt::format("syscall_{}", call.nr);
+            failures.error = errno_name(static_cast<int>(-call.result));
+            if (failures.error.empty()) failures.error = fmt::format("error {}", -call.result);
+        }
+        failures.last.time_ns = event.head().time_ns;
+        failures.record.assign(event.bytes.begin(), event.bytes.end());
+        failures.cpu = event.cpu;
+        failures.fixed_size = event.fixed_size;
+    }
+    void show_last(uint64_t from_ns) {
+        ReplayState state(arch_);
+        SyscallMerge merge(arch_);
+        EventSource source(file_, from_ns, until(), true);
+        const auto take = [&](const EventRef& event) {
+            state.begin(event);
+            if (is_its(event)) show(event, state);
+            state.end(event);
+        };
+        while (const auto event = source.next()) merge.feed(*event, take);
+        merge.finish(take);
+        out_.last.assign(lines_.begin(), lines_.end());
+        // Failures from before what was read again: without the names of their descriptors.
+        for (auto& [key, failures] : failures_) {
+            if (!failures.last.text.empty()) continue;
+            failures.last = line({failures.record, failures.cpu, failures.fixed_size}, state, false);
+        }
+    }
+    Evidence line(const EventRef& event, const ReplayState& state, bool fd_names) {
+        Evidence out{event.head().time_ns, {}};
+        append_process_name(out.text, display_comm(event, state), event.head().pid);
+        out.text += ' ';
+        append_event_text(out.text, event, state, {.fd_names = fd_names});
+        return out;
+    }
+    void show(const EventRef& event, const ReplayState& state) {
+        const auto& head = event.head();
+        if (head.cls == FR_CLASS_UNFINISHED) {
+            if (out_.unfinished.size() < 20) out_.unfinished.push_back(line(event, state, true));
+            return;
+        }
+        const auto call = event.as<fr_syscall>();
+        const auto failed = failures_.find({call.nr, call.result});
+        if (failed != failures_.end() && failed->second.last.time_ns == head.time_ns)
+            failed->second.last = line(event, state, true);
+        if (times_.empty() || head.time_ns < times_[oldest_]) return;
+        lines_.push_back(line(event, state, true));
+        if (lines_.size() > last_) lines_.pop_front();
     }
 
+    const flight::FlightFile& file_;
     const IncidentSeed& seed_;
     size_t last_;
-    ReplayState state_;
     schemas::Arch arch_;
-    SyscallMerge merge_;
     LastCalls out_;
+    std::vector<uint64_t> times_;  // of the last calls, a ring
+    size_t oldest_ = 0;
     std::deque<Evidence> lines_;
-    std::map<std::pair<uint32_t, int64_t>, LastCalls::Failures> failures_;
+    struct Failures : LastCalls::Failures {
+        std::vector<std::byte> record;  // of the last one
+        uint16_t cpu = 0, fixed_size = 0;
+    };
+    std::map<std::pair<uint32_t, int64_t>, Failures> failures_;
     uint64_t first_ns_ = 0;
 };
 
@@ -303,7 +356,7 @@ Result<Report> make_report(const flight::FlightFile& file, const ReportOptions& 
         incident.number = report.incidents.size();
         LastCalls calls;
         if (seed->pid != 0 && report.digest.syscalls != 0 && seed->kind != IncidentKind::request)
-            calls = CallReader(*seed, options.last_calls, report.digest.info.arch()).read(file);
+            calls = CallReader(file, *seed, options.last_calls, report.digest.info.arch()).read();
         judge({report.digest, *seed, calls}, incident);
     }
     link(report.incidents);

@@ -212,7 +212,9 @@ struct Transfer::Impl {
     void set_client_certificate();
     Result<void> tell_addresses(const Cancel& cancel);
     Result<void> set_headers(const std::vector<std::string>& headers);
+    void begin(int fd, uint64_t size);
     Result<CURLcode> run(const Cancel& cancel);
+    [[nodiscard]] bool kept_connection_was_dead(CURLcode code);
     Error explain(CURLcode code) const;
     [[nodiscard]] std::string where() const { return endpoint.origin(); }
 
@@ -378,6 +380,27 @@ Result<void> Transfer::Impl::set_headers(const std::vector<std::string>& headers
     return {};
 }
 
+void Transfer::Impl::begin(int fd, uint64_t size) {
+    upload.fd = fd;
+    upload.size = size;
+    upload.offset = 0;
+    upload.read_errno = 0;
+    upload.truncated = false;
+    upload.text.clear();
+    upload.location.clear();
+    error[0] = '\0';
+}
+
+// A receiver may close a kept connection at any moment; the request is then sent again on a new one (RFC 9112, 9.3.1).
+// libcurl does so only when it learns of the close by reading, not when its write fails first.
+bool Transfer::Impl::kept_connection_was_dead(CURLcode code) {
+    if (code != CURLE_SEND_ERROR && code != CURLE_RECV_ERROR && code != CURLE_GOT_NOTHING) return false;
+    long made = 0, status = 0;
+    curl_easy_getinfo(easy.get(), CURLINFO_NUM_CONNECTS, &made);
+    curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
+    return made == 0 && status == 0;
+}
+
 Result<CURLcode> Transfer::Impl::run(const Cancel& cancel) {
     if (const CURLMcode code = curl_multi_add_handle(multi.get(), easy.get()); code != CURLM_OK)
         return fail(Code::internal, fmt::format("libcurl: {}", curl_multi_strerror(code)));
@@ -458,18 +481,19 @@ Result<PutReply> Transfer::put(const std::string& target, const std::vector<std:
     t.refresh_files();
     FR_TRY(t.set_headers(headers));
     FR_TRY(t.tell_addresses(cancel));
-    t.upload.fd = fd;
-    t.upload.size = size;
-    t.upload.offset = 0;
-    t.upload.read_errno = 0;
-    t.upload.truncated = false;
-    t.upload.text.clear();
-    t.upload.location.clear();
-    t.error[0] = '\0';
     const std::string url = t.endpoint.origin() + target;
     t.set(CURLOPT_URL, url.c_str());
     t.set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(size));
-    FR_ASSIGN(const CURLcode code, t.run(cancel));
+    t.begin(fd, size);
+    FR_ASSIGN(CURLcode code, t.run(cancel));
+    if (code != CURLE_OK && t.kept_connection_was_dead(code)) {
+        t.begin(fd, size);
+        t.set(CURLOPT_FRESH_CONNECT, 1L);
+        const auto again = t.run(cancel);
+        t.set(CURLOPT_FRESH_CONNECT, 0L);
+        FR_TRY(again);
+        code = *again;
+    }
     if (code != CURLE_OK) return std::unexpected(t.explain(code));
     PutReply reply;
     curl_easy_getinfo(t.easy.get(), CURLINFO_RESPONSE_CODE, &reply.status);
