@@ -112,6 +112,8 @@ enum fr_blob_kind {
     FR_BLOB_KSTACK_TEXT = 16, /* the recorder's symbols for KSTACK: "name+0x12\n"… */
     FR_BLOB_STACK_BYTES = 17, /* user stack memory from sp upwards */
     FR_BLOB_PATH = 18,        /* an ordinary path, root first (from user space) */
+    FR_BLOB_MEMORY_STAT = 19, /* oom kill: the domain's memory.stat, or /proc/meminfo when the machine ran out */
+    FR_BLOB_CANDIDATES = 20,  /* oom kill: struct fr_oom_candidate[], largest first */
     FR_BLOB_SOCKADDR0 = 32,   /* …SOCKADDR0+5: the raw struct sockaddr argument n points to */
     FR_BLOB_DATA0 = 40, /* …DATA0+5: a fixed-size input structure argument n points to (timespec, pollfd, …) */
 };
@@ -277,9 +279,22 @@ enum fr_oom_constraint { /* same values as the kernel's enum oom_constraint */
 };
 
 enum fr_oom_flag {
-    FR_OOM_CONTEXT_KNOWN = 1 << 0, /* constraint, gfp_mask, order, total_pages, score were seen by the probe */
-    FR_OOM_DOMAIN_KNOWN = 1 << 1,  /* domain_* */
-    FR_OOM_GROUP = 1 << 2,         /* killed as a member of a memory.oom.group */
+    FR_OOM_CONTEXT_KNOWN = 1 << 0,    /* constraint, gfp_mask, order, total_pages, score were seen by the probe */
+    FR_OOM_DOMAIN_KNOWN = 1 << 1,     /* domain_* */
+    FR_OOM_GROUP = 1 << 2,            /* killed as a member of a memory.oom.group */
+    FR_OOM_CONSTRAINT_KNOWN = 1 << 3, /* constraint alone, from the marks the kernel sets on a cgroup that ran out */
+    FR_OOM_CANDIDATES_CUT = 1 << 4,   /* not every process could be looked at */
+};
+
+/* A process that could have been chosen: it has memory and lies in the domain. Bytes. */
+struct fr_oom_candidate {
+    __u64 anon, file, shmem, swap;
+    __u64 page_tables;
+    __u32 pid;
+    __u32 uid;
+    __s32 oom_score_adj;
+    __u32 pad;
+    char comm[FR_COMM_LEN];
 };
 
 struct fr_oom_kill {
@@ -307,7 +322,14 @@ struct fr_oom_kill {
     __u32 pad;
     char comm[FR_COMM_LEN]; /* invoker */
     char victim_comm[FR_COMM_LEN];
-    /* blobs: KSTACK, KSTACK_TEXT, CGROUP (the domain's), ARGV (the victim's, from the process table) */
+    __u64 invoker_cgroup_id;
+    __u64 victim_memory_cgroup_id; /* in the hierarchy of the memory controller, which may be of version 1 */
+    __u64 domain_hierarchy;        /* 0: version 2; else the id of the version 1 hierarchy of domain_cgroup_id */
+    __u64 memory_stat_ns;          /* when MEMORY_STAT was read; the victim may have given memory back by then */
+    __u32 candidates;              /* how many there were; the largest stand in CANDIDATES */
+    __u32 pad2;
+    /* blobs: KSTACK, KSTACK_TEXT, CGROUP (the domain's), CANDIDATES, MEMORY_STAT, ARGV (the victim's, from the process
+     * table) */
 };
 
 enum fr_alloc_kind {
@@ -317,15 +339,21 @@ enum fr_alloc_kind {
     FR_ALLOC_PAGE_WARN = 4, /* warn_alloc(): a failure the kernel logs */
     FR_ALLOC_VMALLOC = 5,
     FR_ALLOC_SLAB = 6,
+    FR_ALLOC_CGROUP = 7, /* a memory cgroup hit its limit and went on by reclaiming; synthetic, from its counters:
+                            size: how often since the sample before, limit and usage: the cgroup's, CGROUP: its path */
 };
 
-enum fr_fork_cause { /* of FR_ALLOC_FORK: the limit that refused */
+enum fr_fork_cause { /* of FR_ALLOC_FORK and FR_ALLOC_SYSCALL: the limit that refused */
                      FR_FORK_UNKNOWN = 0,
                      FR_FORK_PIDS_CGROUP = 1,
                      FR_FORK_RLIMIT_NPROC = 2,
                      FR_FORK_THREADS_MAX = 3,
                      FR_FORK_PID_MAX = 4,
                      FR_FORK_MEMORY = 5,
+                     FR_FORK_PIDNS_DEAD = 6,    /* the init of the pid namespace is gone: ENOMEM */
+                     FR_MEMORY_RLIMIT_AS = 7,   /* limit, usage: bytes of address space */
+                     FR_MEMORY_MAP_COUNT = 8,   /* vm.max_map_count; limit, usage: mappings */
+                     FR_MEMORY_RLIMIT_DATA = 9, /* limit, usage: bytes */
 };
 
 struct fr_alloc_failure {
@@ -343,7 +371,7 @@ struct fr_alloc_failure {
     __u32 cause;           /* enum fr_fork_cause */
     __u64 limit_cgroup_id; /* PIDS_CGROUP: which */
     char comm[FR_COMM_LEN];
-    /* blobs: KSTACK, KSTACK_TEXT, CGROUP */
+    /* blobs: KSTACK, KSTACK_TEXT, CGROUP (PIDS_CGROUP: the path of limit_cgroup_id, in its own hierarchy) */
 };
 
 /* ---- system calls ---------------------------------------------------------------------------------------- */
@@ -446,6 +474,9 @@ struct fr_system_sample {
     __u64 forks;                                                                /* since boot */
     __u64 pgfault, pgmajfault, oom_kills, alloc_stall, swap_in, swap_out;       /* /proc/vmstat, since boot */
     __u64 cpu_user_ms, cpu_system_ms, cpu_iowait_ms, cpu_steal_ms, cpu_idle_ms; /* /proc/stat, since boot */
+    __u32 load5, load15;                                                        /* hundredths */
+    __u64 inodes_free, inodes_total;                                            /* of the root file system */
+    __u64 window_disk_free, window_disk_total; /* bytes, of the file system that holds the window */
 };
 
 struct fr_cgroup_sample {
@@ -456,6 +487,11 @@ struct fr_cgroup_sample {
     __u64 memory_failures; /* memory.events max, or memory.failcnt */
     __u64 oom_kills;
     __u64 pids_current, pids_max, pids_failures;
+    __u64 memory_high, memory_high_events; /* version 2: memory.high, and how often it was exceeded */
+    __u64 memory_oom_events;               /* memory.events oom: an allocation was about to fail */
+    __u64 memory_group_kills;              /* memory.events oom_group_kill */
+    __u64 memory_peak;                     /* memory.peak, memory.max_usage_in_bytes */
+    __u64 memory_swap_max;
     /* blobs: TEXT, the path */
 };
 
@@ -475,10 +511,11 @@ struct fr_process_sample {
 };
 
 struct fr_kmsg {
-    struct fr_event event; /* time_ns: the line's own stamp, on the boot time axis */
+    struct fr_event event; /* time_ns: when it was printed, on the boot time axis */
     __u64 seq;
     __u32 level; /* 0 emerg … 7 debug; 0xff unknown */
     __u32 facility;
+    __u64 stamp_ns; /* the line's own stamp, on the kernel's own clock (local_clock): what dmesg prints */
     /* blobs: TEXT */
 };
 
@@ -597,7 +634,8 @@ FR_ASSERT_SIZE(struct fr_exit, 152);
 FR_ASSERT_SIZE(struct fr_signal, 104);
 FR_ASSERT_SIZE(struct fr_crash, 248);
 FR_ASSERT_SIZE(struct fr_module, 96);
-FR_ASSERT_SIZE(struct fr_oom_kill, 224);
+FR_ASSERT_SIZE(struct fr_oom_kill, 264);
+FR_ASSERT_SIZE(struct fr_oom_candidate, 72);
 FR_ASSERT_SIZE(struct fr_alloc_failure, 120);
 FR_ASSERT_SIZE(struct fr_syscall, 104);
 FR_ASSERT_SIZE(struct fr_cgroup, 56);
@@ -605,10 +643,10 @@ FR_ASSERT_SIZE(struct fr_cgroup_attach, 64);
 FR_ASSERT_SIZE(struct fr_rename, 72);
 FR_ASSERT_SIZE(struct fr_process, 104);
 FR_ASSERT_SIZE(struct fr_fd, 40);
-FR_ASSERT_SIZE(struct fr_system_sample, 424);
-FR_ASSERT_SIZE(struct fr_cgroup_sample, 136);
+FR_ASSERT_SIZE(struct fr_system_sample, 464);
+FR_ASSERT_SIZE(struct fr_cgroup_sample, 184);
 FR_ASSERT_SIZE(struct fr_process_sample, 168);
-FR_ASSERT_SIZE(struct fr_kmsg, 48);
+FR_ASSERT_SIZE(struct fr_kmsg, 56);
 FR_ASSERT_SIZE(struct fr_marker, 72);
 FR_ASSERT_SIZE(struct fr_ledger, 40 + 48 * FR_CLASS_COUNT + 16 * FR_TRACK_COUNT);
 

@@ -87,7 +87,9 @@ enum fr_syscall_kind {
     FR_SYSCALL_PLAIN = 0,
     FR_SYSCALL_FORKS = 1,  /* fork, vfork, clone, clone3: EAGAIN and ENOMEM are fork failures */
     FR_SYSCALL_EXECS = 2,  /* execve, execveat: an error is a failed exec */
-    FR_SYSCALL_MEMORY = 3, /* mmap, mremap: argument 1 is the size; brk: none */
+    FR_SYSCALL_MEMORY = 3, /* mmap, mprotect, munmap, madvise, mlock: argument 1 is the size */
+    FR_SYSCALL_BRK = 4,    /* brk: returns the old end of the heap when it fails */
+    FR_SYSCALL_REMAP = 5,  /* mremap: from argument 1 to argument 2 bytes */
 };
 
 /* Which events are wanted, one bit a class: switched off classes are not produced at all. */
@@ -97,7 +99,12 @@ struct fr_control {
     __u64 classes_off;    /* bit n: class n is off */
     __u32 syscall_mode;   /* enum fr_syscall_mode */
     __u32 slower_than_us; /* FR_MODE_SLOW: calls at least that slow are recorded too */
-    __u64 pad[5];
+    /* /proc/sys/kernel and vm, looked at by the recorder once a second; 0: not known */
+    __u32 threads_max;
+    __u32 pid_max;
+    __u32 max_map_count;
+    __u32 pad0;
+    __u64 pad[3];
 };
 
 enum fr_syscall_mode { /* steps of the cost budget, from full to poorest */

@@ -13,7 +13,10 @@ using schemas::CaptureType;
 uint8_t kind_of(std::string_view name) {
     if (name == "fork" || name == "vfork" || name == "clone" || name == "clone3") return FR_SYSCALL_FORKS;
     if (name == "execve" || name == "execveat") return FR_SYSCALL_EXECS;
-    if (name == "mmap" || name == "mremap") return FR_SYSCALL_MEMORY;
+    if (name == "brk") return FR_SYSCALL_BRK;
+    if (name == "mremap") return FR_SYSCALL_REMAP;
+    for (const std::string_view memory : {"mmap", "mprotect", "pkey_mprotect", "munmap", "madvise", "mlock", "mlock2"})
+        if (name == memory) return FR_SYSCALL_MEMORY;
     return FR_SYSCALL_PLAIN;
 }
 

@@ -27,8 +27,13 @@ std::string describe_oom(const TriggerFacts& f) {
 }
 
 std::string describe_fork_failure(const TriggerFacts& f) {
-    static constexpr const char* causes[] = {
-        "", ": the limit of a pids cgroup", ": RLIMIT_NPROC", ": threads-max", ": pid_max", ": no memory"};
+    static constexpr const char* causes[] = {"",
+                                             ": the limit of a pids cgroup",
+                                             ": RLIMIT_NPROC",
+                                             ": threads-max",
+                                             ": pid_max",
+                                             ": no memory",
+                                             ": the init of its pid namespace is gone"};
     return fmt::format("{} (pid {}) cannot make processes{}", text_of(f.comm), f.pid,
                        f.cause < std::size(causes) ? causes[f.cause] : "");
 }

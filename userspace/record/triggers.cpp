@@ -48,8 +48,8 @@ void copy_comm(std::array<char, FR_COMM_LEN>& to, const char (&from)[N]) {
     to[N - 1] = '\0';
 }
 
-constexpr std::array<std::string_view, 6> kForkCauses{"unknown",     "pids_cgroup", "rlimit_nproc",
-                                                      "threads_max", "pid_max",     "memory"};
+constexpr std::array<std::string_view, 7> kForkCauses{"unknown", "pids_cgroup", "rlimit_nproc", "threads_max",
+                                                      "pid_max", "memory",      "pidns_dead"};
 constexpr std::array<std::string_view, 4> kConstraints{"none", "cpuset", "memory_policy", "memcg"};
 
 // Appends members to a JSON object under construction.

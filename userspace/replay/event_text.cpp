@@ -287,6 +287,7 @@ void alloc_text(std::string& out, const EventRef& event, const ReplayState& stat
         case FR_ALLOC_PAGE_WARN: put(out, "page allocation failed: order {}", alloc.order); break;
         case FR_ALLOC_VMALLOC: out += "vmalloc failed"; break;
         case FR_ALLOC_SLAB: out += "slab allocation failed"; break;
+        case FR_ALLOC_CGROUP: out += "memory cgroup hit its limit"; break;
         case FR_ALLOC_FORK: out += "fork failed"; break;
         default: out += "allocation failed"; break;
     }
@@ -301,7 +302,7 @@ void alloc_text(std::string& out, const EventRef& event, const ReplayState& stat
         append_gfp(out, alloc.gfp_mask);
     }
     append_nonzero(out, "size", alloc.size);
-    if (alloc.kind == FR_ALLOC_FORK) {
+    if (alloc.kind == FR_ALLOC_FORK || (alloc.kind == FR_ALLOC_SYSCALL && alloc.cause != FR_FORK_UNKNOWN)) {
         put(out, ", refused by {}", fork_cause_name(alloc.cause));
         std::string cgroup = blob_path(event, FR_BLOB_CGROUP);
         if (cgroup.empty() && alloc.limit_cgroup_id != 0) cgroup = state.cgroup_path(alloc.limit_cgroup_id);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 #include "userspace/replay/event_text.h"
@@ -85,6 +86,44 @@ void frames_field(JsonLine& json, std::string_view name, std::string_view bytes)
     json.close(']');
 }
 
+// "anon 4096\nfile 0\n" and "MemTotal:  100 kB\n" as an object; sizes in kB become bytes.
+void memory_stat_field(JsonLine& json, std::string_view name, std::string_view lines) {
+    json.key(name).open();
+    while (!lines.empty()) {
+        const auto end = std::min(lines.find('\n'), lines.size());
+        const std::string_view line = lines.substr(0, end);
+        lines.remove_prefix(std::min(end + 1, lines.size()));
+        const auto key_end = line.find_first_of(" :"),
+                   digit = line.find_first_of("0123456789", std::min(key_end, line.size()));
+        if (key_end == std::string_view::npos || digit == std::string_view::npos) continue;
+        uint64_t value = 0;
+        std::from_chars(line.data() + digit, line.data() + line.size(), value);
+        json.number(line.substr(0, key_end), line.ends_with(" kB") ? value * 1024 : value);
+    }
+    json.close();
+}
+
+void candidates_field(JsonLine& json, std::string_view name, std::string_view bytes) {
+    json.key(name).open('[');
+    for (size_t i = 0; i + sizeof(fr_oom_candidate) <= bytes.size(); i += sizeof(fr_oom_candidate)) {
+        fr_oom_candidate c;
+        std::memcpy(&c, bytes.data() + i, sizeof c);
+        json.open();
+        json.number("pid", c.pid);
+        json.text("comm", comm_text(c.comm));
+        json.number("uid", c.uid);
+        json.number("rss", c.anon + c.file + c.shmem);
+        json.number("anon", c.anon);
+        json.number("file", c.file);
+        json.number("shmem", c.shmem);
+        json.number("swap", c.swap);
+        json.number("page_tables", c.page_tables);
+        json.number("oom_score_adj", c.oom_score_adj);
+        json.close();
+    }
+    json.close(']');
+}
+
 bool is_path_of_components(uint8_t kind, std::string_view text) {
     return kind == FR_BLOB_EXE || ((kind == FR_BLOB_CWD || kind == FR_BLOB_CGROUP) && !text.starts_with('/'));
 }
@@ -100,6 +139,8 @@ void blob_fields(JsonLine& json, const EventRef& event) {
             case FR_BLOB_KSTACK_TEXT: lines_field(json, name, blob->text); break;
             case FR_BLOB_KSTACK: addresses_field(json, name, blob->text); break;
             case FR_BLOB_USTACK: frames_field(json, name, blob->text); break;
+            case FR_BLOB_MEMORY_STAT: memory_stat_field(json, name, blob->text); break;
+            case FR_BLOB_CANDIDATES: candidates_field(json, name, blob->text); break;
             case FR_BLOB_STACK_BYTES: json.text(name, hex_of(blob->text)); break;
             default:
                 if (is_path_of_components(blob->kind, blob->text))
@@ -277,6 +318,12 @@ void oom_fields(JsonLine& json, const EventRef& event, const ReplayState& state,
     json.number("victim_locked", oom.victim_locked);
     json.number("victim_oom_score_adj", oom.victim_oom_score_adj);
     json.boolean("group", (oom.flags & FR_OOM_GROUP) != 0);
+    json.number("victim_memory_cgroup_id", oom.victim_memory_cgroup_id);
+    json.number("invoker_cgroup_id", oom.invoker_cgroup_id);
+    named(json, "invoker_cgroup", state.cgroup_path(oom.invoker_cgroup_id));
+    json.number("candidates_total", oom.candidates);
+    json.boolean("candidates_complete", (oom.flags & FR_OOM_CANDIDATES_CUT) == 0);
+    if (oom.memory_stat_ns != 0) json.number("memory_stat_ns", oom.memory_stat_ns);
     json.boolean("context_known", context);
     json.boolean("domain_known", domain);
     if (context) {
@@ -289,8 +336,11 @@ void oom_fields(JsonLine& json, const EventRef& event, const ReplayState& state,
         json.number("total_pages", oom.total_pages);
         json.number("score", oom.score);
     }
+    if (!context && (oom.flags & FR_OOM_CONSTRAINT_KNOWN) != 0)
+        json.text("constraint", oom_constraint_name(oom.constraint));
     if (domain) {
         json.number("domain_cgroup_id", oom.domain_cgroup_id);
+        json.number("domain_hierarchy", oom.domain_hierarchy);
         if (!find_blob(event, FR_BLOB_CGROUP)) named(json, "cgroup", state.cgroup_path(oom.domain_cgroup_id));
         json.sample("domain_limit", oom.domain_limit);
         json.sample("domain_usage", oom.domain_usage);
@@ -315,7 +365,8 @@ void alloc_fields(JsonLine& json, const EventRef& event, const ReplayState& stat
     const auto* info = schemas::find_syscall(state.arch(), alloc.syscall);
     const bool call = alloc.kind == FR_ALLOC_SYSCALL || alloc.kind == FR_ALLOC_FORK;
     named(json, "syscall", call && info != nullptr ? info->name : std::string_view{});
-    json.text("cause", alloc.kind == FR_ALLOC_FORK ? fork_cause_name(alloc.cause) : "none");
+    const bool told = alloc.kind == FR_ALLOC_FORK || alloc.kind == FR_ALLOC_SYSCALL;
+    json.text("cause", told ? fork_cause_name(alloc.cause) : "none");
     json.number("limit_cgroup_id", alloc.limit_cgroup_id);
     cgroup_fields(json, event, alloc.cgroup_id, state);
 }
@@ -351,6 +402,7 @@ void kmsg_fields(JsonLine& json, const EventRef& event) {
     json.text("level", kmsg_level_name(line.level));
     json.number("level_number", line.level);
     json.number("facility", line.facility);
+    json.number("stamp_ns", line.stamp_ns);
 }
 
 void pressure_field(JsonLine& json, std::string_view name, uint32_t hundredths) {
@@ -406,6 +458,10 @@ void system_sample_fields(JsonLine& json, const EventRef& event) {
         {"cpu_iowait_ms", s.cpu_iowait_ms},
         {"cpu_steal_ms", s.cpu_steal_ms},
         {"cpu_idle_ms", s.cpu_idle_ms},
+        {"inodes_free", s.inodes_free},
+        {"inodes_total", s.inodes_total},
+        {"window_disk_free", s.window_disk_free},
+        {"window_disk_total", s.window_disk_total},
     };
     for (const auto& [name, value] : fields) json.sample(name, value);
     pressure_field(json, "psi_cpu_some_avg10", s.psi_cpu_some_avg10);
@@ -414,6 +470,8 @@ void system_sample_fields(JsonLine& json, const EventRef& event) {
     pressure_field(json, "psi_io_some_avg10", s.psi_io_some_avg10);
     pressure_field(json, "psi_io_full_avg10", s.psi_io_full_avg10);
     pressure_field(json, "load1", s.load1);
+    pressure_field(json, "load5", s.load5);
+    pressure_field(json, "load15", s.load15);
 }
 
 void cgroup_sample_fields(JsonLine& json, const EventRef& event) {
@@ -431,6 +489,12 @@ void cgroup_sample_fields(JsonLine& json, const EventRef& event) {
     json.sample("pids_current", s.pids_current);
     json.sample("pids_max", s.pids_max);
     json.sample("pids_failures", s.pids_failures);
+    json.sample("memory_high", s.memory_high);
+    json.sample("memory_high_events", s.memory_high_events);
+    json.sample("memory_oom_events", s.memory_oom_events);
+    json.sample("memory_group_kills", s.memory_group_kills);
+    json.sample("memory_peak", s.memory_peak);
+    json.sample("memory_swap_max", s.memory_swap_max);
 }
 
 void process_sample_fields(JsonLine& json, const EventRef& event) {

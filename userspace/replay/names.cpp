@@ -324,14 +324,15 @@ std::string_view oom_constraint_name(uint32_t value) {
 }
 
 std::string_view alloc_kind_name(uint32_t kind) {
-    static constexpr std::array<std::string_view, 7> names{"unknown",   "page",    "syscall", "fork",
-                                                           "page_warn", "vmalloc", "slab"};
+    static constexpr std::array<std::string_view, 8> names{"unknown",   "page",    "syscall", "fork",
+                                                           "page_warn", "vmalloc", "slab",    "cgroup"};
     return at(names, kind);
 }
 
 std::string_view fork_cause_name(uint32_t cause) {
-    static constexpr std::array<std::string_view, 6> names{"unknown",     "pids_cgroup", "rlimit_nproc",
-                                                           "threads_max", "pid_max",     "memory"};
+    static constexpr std::array<std::string_view, 10> names{"unknown",   "pids_cgroup", "rlimit_nproc", "threads_max",
+                                                            "pid_max",   "memory",      "pidns_dead",   "rlimit_as",
+                                                            "map_count", "rlimit_data"};
     return at(names, cause);
 }
 
@@ -364,6 +365,8 @@ std::string_view blob_name(uint8_t kind) {
         case FR_BLOB_TEXT: return "text";
         case FR_BLOB_KSTACK_TEXT: return "kernel_stack";
         case FR_BLOB_STACK_BYTES: return "stack_bytes";
+        case FR_BLOB_MEMORY_STAT: return "memory_stat";
+        case FR_BLOB_CANDIDATES: return "candidates";
         case FR_BLOB_PATH: return "path";
         default: return {};
     }

@@ -27,6 +27,10 @@ std::string limit_words(const IncidentSeed& seed) {
         case FR_FORK_THREADS_MAX: return fmt::format("threads-max{}, threads of the machine", numbers);
         case FR_FORK_PID_MAX: return fmt::format("pid_max{}, process numbers", numbers);
         case FR_FORK_MEMORY: return "lack of memory";
+        case FR_FORK_PIDNS_DEAD: return "its pid namespace, whose init is gone";
+        case FR_MEMORY_RLIMIT_AS: return fmt::format("RLIMIT_AS{}, bytes of address space", numbers);
+        case FR_MEMORY_RLIMIT_DATA: return fmt::format("RLIMIT_DATA{}, bytes of data", numbers);
+        case FR_MEMORY_MAP_COUNT: return fmt::format("vm.max_map_count{}, mappings of one process", numbers);
         default: return "a limit that is not known";
     }
 }
