@@ -15,7 +15,7 @@
 namespace flightrec::cli {
 namespace {
 
-struct Arguments {
+struct ReplayArguments {
     std::string file;
     std::string time, color = "auto";
     bool json = false, stats = false, no_fd_names = false;
@@ -46,7 +46,7 @@ const CLI::Validator positive_number(
     },
     "");
 
-void add_filter_options(CLI::App& command, Arguments& arguments) {
+void add_filter_options(CLI::App& command, ReplayArguments& arguments) {
     auto& f = arguments.options.filter;
     const char* group = "Which events";
     command.add_option("--since", f.since, "Only events from this moment on")->type_name("TIME")->group(group);
@@ -97,7 +97,7 @@ void add_filter_options(CLI::App& command, Arguments& arguments) {
                              ->group(group);
 }
 
-void add_output_options(CLI::App& command, Arguments& arguments) {
+void add_output_options(CLI::App& command, ReplayArguments& arguments) {
     const char* group = "How they are shown";
     command.add_flag("--json", arguments.json, "One JSON object a line (schemas/json/event.schema.json)")->group(group);
     command.add_flag("--stats", arguments.stats, "Counts by system call and class instead of events")->group(group);
@@ -126,7 +126,7 @@ std::optional<replay::TimeStyle> time_style(const std::string& name) {
     return std::nullopt;
 }
 
-Result<int> run(Arguments& arguments) {
+Result<int> run(ReplayArguments& arguments) {
     auto& options = arguments.options;
     if (arguments.has_last->count() != 0) options.last = arguments.last;
     if (arguments.has_incident->count() != 0) options.incident = arguments.incident;
@@ -155,7 +155,7 @@ Result<int> run(Arguments& arguments) {
 }  // namespace
 
 void add_replay(CLI::App& app, Command& chosen) {
-    auto arguments = std::make_shared<Arguments>();  // owned by the callbacks of this command
+    auto arguments = std::make_shared<ReplayArguments>();  // owned by the callbacks of this command
     CLI::App* command = app.add_subcommand("replay", "Show the events of a flight, newest last");
     command->footer(footer);
     command->add_option("FILE", arguments->file, "A dump, a live window, or a window of a dead machine")->required();

@@ -15,7 +15,7 @@
 namespace flightrec::cli {
 namespace {
 
-struct Arguments {
+struct ReportArguments {
     std::string file, color = "auto";
     bool json = false;
     uint64_t incident = 0;
@@ -23,7 +23,7 @@ struct Arguments {
     replay::ReportOptions options;
 };
 
-Result<int> run(Arguments& arguments) {
+Result<int> run(ReportArguments& arguments) {
     if (arguments.has_incident->count() != 0) arguments.options.incident = arguments.incident;
     FR_ASSIGN(const auto file, open_flight(arguments.file));
     FR_ASSIGN(const auto report, replay::make_report(file, arguments.options));
@@ -42,7 +42,7 @@ Result<int> run(Arguments& arguments) {
 }  // namespace
 
 void add_report(CLI::App& app, Command& chosen) {
-    auto arguments = std::make_shared<Arguments>();  // owned by the callbacks of this command
+    auto arguments = std::make_shared<ReportArguments>();  // owned by the callbacks of this command
     CLI::App* command = app.add_subcommand("report", "Say what died and why, with the evidence");
     command->footer(
         "\nThe verdict stands first. Times of evidence count from the incident, in seconds. What the flight does not\n"

@@ -13,12 +13,12 @@
 namespace flightrec::cli {
 namespace {
 
-struct Arguments {
+struct VerifyArguments {
     std::string file;
     bool json = false;
 };
 
-Result<int> run(const Arguments& arguments) {
+Result<int> run(const VerifyArguments& arguments) {
     FR_ASSIGN(const auto file, open_flight(arguments.file));
     FR_ASSIGN(const auto verification, flight::verify(file));
     replay::Output out(STDOUT_FILENO);
@@ -33,7 +33,7 @@ Result<int> run(const Arguments& arguments) {
 }  // namespace
 
 void add_verify(CLI::App& app, Command& chosen) {
-    auto arguments = std::make_shared<Arguments>();  // owned by the callbacks of this command
+    auto arguments = std::make_shared<VerifyArguments>();  // owned by the callbacks of this command
     CLI::App* command = app.add_subcommand("verify", "Check a flight's integrity and its account of every event");
     command->footer(
         "\nDecodes everything. Exits with 0 when the file is whole and every line of the ledger balances:\n"

@@ -9,17 +9,9 @@
 #include <vector>
 
 #include "userspace/flight/event_builder.h"
+#include "userspace/flight/table_memory.h"
 
 namespace flightrec::flight {
-namespace {
-constexpr uint32_t nil = ~0u;
-
-uint8_t cut_flag(bool cut) { return static_cast<uint8_t>(cut ? FR_BLOB_CUT : 0); }
-
-struct FreeMemory {
-    void operator()(void* memory) const { std::free(memory); }
-};
-}  // namespace
 
 struct CgroupTable::Impl {
     struct Entry {

@@ -9,17 +9,11 @@
 #include <new>
 
 #include "userspace/flight/bytes.h"
+#include "userspace/flight/table_memory.h"
 
 namespace flightrec::flight {
 namespace {
 
-constexpr uint32_t nil = ~0u;
-
-uint8_t cut_flag(bool cut) { return static_cast<uint8_t>(cut ? FR_BLOB_CUT : 0); }
-
-struct FreeMemory {
-    void operator()(void* memory) const { std::free(memory); }
-};
 constexpr uint64_t tick_ns = 10'000'000;  // USER_HZ is 100 on x86-64 and arm64
 
 void copy_comm(char (&to)[FR_COMM_LEN], const char (&from)[FR_COMM_LEN]) { std::memcpy(to, from, sizeof to); }

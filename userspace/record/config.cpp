@@ -15,9 +15,7 @@
 namespace flightrec::record {
 namespace {
 
-constexpr uint64_t kSecond = 1'000'000'000;
-
-std::string seconds(uint64_t ns) { return fmt::format("{} s", static_cast<double>(ns) / static_cast<double>(kSecond)); }
+std::string seconds(uint64_t ns) { return fmt::format("{} s", static_cast<double>(ns) / static_cast<double>(second)); }
 
 template <class T, class Show>
 Result<void> within(const char* setting, T value, T least, T most, Show show) {
@@ -65,18 +63,18 @@ Result<void> validate_recorded(const Config& c) {
         return fail(Code::usage, "syscalls is empty: it must be \"all\", \"failed\", \"none\" or names with commas");
     FR_TRY(number_within<uint32_t>("string limit", c.string_limit, 16, FR_STRING_MAX));
     FR_TRY(number_within<uint64_t>("kernel log backlog", c.kernel_log_backlog, 0, 1'000'000));
-    FR_TRY(time_within("sample period", c.sample_period, kSecond / 10, 3600 * kSecond));
+    FR_TRY(time_within("sample period", c.sample_period, second / 10, 3600 * second));
     FR_TRY(number_within<uint32_t>("top processes", c.top_processes, 1, 1000));
     return number_within<uint32_t>("sampled cgroups", c.sampled_cgroups, 1, 1000);
 }
 
 Result<void> validate_triggers(const TriggerConfig& t) {
-    FR_TRY(time_within("tail", t.tail_ns, 0, 60 * kSecond));
-    FR_TRY(time_within("debounce", t.debounce_ns, 0, 86400 * kSecond));
+    FR_TRY(time_within("tail", t.tail_ns, 0, 60 * second));
+    FR_TRY(time_within("debounce", t.debounce_ns, 0, 86400 * second));
     FR_TRY(number_within<uint32_t>("incidents per hour", t.per_hour, 1, 64));
     FR_TRY(number_within<uint32_t>("incidents of one kind per hour", t.per_hour_same, 1, 16));
     FR_TRY(number_within<uint32_t>("fork failures", t.fork_failures, 1, 1'000'000));
-    return time_within("time of fork failures", t.fork_failures_within_ns, kSecond / 10, 3600 * kSecond);
+    return time_within("time of fork failures", t.fork_failures_within_ns, second / 10, 3600 * second);
 }
 
 }  // namespace

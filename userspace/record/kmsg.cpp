@@ -16,7 +16,6 @@
 namespace flightrec::record {
 namespace {
 
-constexpr uint64_t kSecond = 1'000'000'000u;
 constexpr size_t kHeldLines = 128;
 constexpr size_t kAnnounced = 256;
 constexpr size_t kHeldText = 1024;
@@ -24,7 +23,7 @@ constexpr size_t kAnnouncedText = 512;
 constexpr size_t kOffsetSamples = 16;
 constexpr int64_t kOffsetSlack = 50'000'000;
 // After a longer pause (the recorder was stopped) lines are not taken as read when they were logged.
-constexpr uint64_t kLivePause = kSecond + kSecond / 2;
+constexpr uint64_t kLivePause = second + second / 2;
 
 int hex_digit(char c) {
     if (c >= '0' && c <= '9') return c - '0';
@@ -232,14 +231,14 @@ bool KmsgReader::Impl::claim(std::string_view line) {
 
 void KmsgReader::Impl::expire(uint64_t now) {
     for (Held& h : held)
-        if (h.used && now > h.read_ns + kSecond) {
+        if (h.used && now > h.read_ns + second) {
             h.used = false;
             --counts.waiting;
             ++counts.skipped;
         }
     // An announcement may precede its line by as long as the line takes to be read: one more second of patience.
     for (Announced& a : announced)
-        if (a.used && now > a.at_ns + 2 * kSecond) a.used = false;
+        if (a.used && now > a.at_ns + 2 * second) a.used = false;
 }
 
 void KmsgReader::Impl::take_record(std::string_view bytes, bool live, const Emit& emit) {

@@ -70,7 +70,6 @@ std::optional<uint32_t> pid_of(std::string_view name) {
 }
 
 uint64_t bytes_of(std::optional<uint64_t> kib) { return kib ? *kib * 1024 : FR_UNKNOWN; }
-uint32_t narrow(uint64_t value) { return static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX)); }
 
 }  // namespace
 

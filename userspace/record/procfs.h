@@ -23,6 +23,9 @@
 
 namespace flightrec::record {
 
+// The value, or the largest that fits.
+inline uint32_t narrow(uint64_t value) { return static_cast<uint32_t>(value < UINT32_MAX ? value : UINT32_MAX); }
+
 // ---- text ----------------------------------------------------------------------------------------------------
 
 // Takes a decimal number off the front, leading blanks skipped; nothing (and s unchanged) when there is none or it

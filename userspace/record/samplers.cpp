@@ -23,7 +23,6 @@ namespace {
 constexpr uint32_t kUnknown32 = UINT32_MAX;
 constexpr uint64_t kStalledFactor = 5;  // on the budget of looking at processes
 
-uint32_t narrow(uint64_t value) { return static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX)); }
 uint64_t ms_of_ticks(uint64_t ticks) { return ns_of_ticks(ticks) / 1'000'000u; }
 
 // "0.27" to 27 hundredths.

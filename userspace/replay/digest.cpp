@@ -18,7 +18,6 @@ namespace {
 using flight::EventRef;
 using flight::find_blob;
 
-constexpr uint64_t second = 1'000'000'000;
 constexpr uint64_t series_of_failures_ns = 10 * second;  // failures of one kind, closer than this, are one incident
 constexpr int max_ancestors = 32;
 

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "userspace/base/clock.h"
 #include "userspace/flight/reader.h"
 #include "userspace/replay/flight_info.h"
 #include "userspace/replay/growth.h"

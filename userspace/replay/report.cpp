@@ -22,7 +22,6 @@ namespace {
 
 using flight::EventRef;
 
-constexpr uint64_t second = 1'000'000'000;
 constexpr uint64_t calls_look_back_ns = 30 * second;
 constexpr uint64_t calls_read_max = 4'000'000;  // system calls counted for one incident
 constexpr uint64_t calls_shown_max = 300'000;   // read again, with the state, to show the last ones

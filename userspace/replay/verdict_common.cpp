@@ -12,8 +12,6 @@
 namespace flightrec::replay {
 namespace {
 
-constexpr uint64_t second = 1'000'000'000;
-
 std::string signed_bytes(int64_t change) {
     return change < 0 ? "-" + format_bytes(0 - static_cast<uint64_t>(change))
                       : "+" + format_bytes(static_cast<uint64_t>(change));

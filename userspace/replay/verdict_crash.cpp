@@ -14,8 +14,6 @@
 namespace flightrec::replay {
 namespace {
 
-constexpr uint64_t second = 1'000'000'000;
-
 bool has_address(int signal) {
     return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP;
 }

@@ -13,8 +13,6 @@
 namespace flightrec::replay {
 namespace {
 
-constexpr uint64_t second = 1'000'000'000;
-
 std::string limit_words(const IncidentSeed& seed) {
     const auto& alloc = seed.alloc;
     std::string numbers;

@@ -16,7 +16,6 @@
 namespace flightrec::replay {
 namespace {
 
-constexpr uint64_t second = 1'000'000'000;
 constexpr uint64_t before_ns = 3 * second;  // the report's lines precede the kill, those of the reaper follow it
 constexpr uint64_t after_ns = 5 * second;
 

@@ -10,7 +10,6 @@
 namespace flightrec::replay {
 
 void request_verdict(const VerdictInput& in, IncidentReport& out) {
-    constexpr uint64_t second = 1'000'000'000;
     const Trigger* trigger = in.seed.trigger;
     const uint64_t kind = trigger != nullptr ? trigger->kind : uint64_t{FR_TRIGGER_NONE};
     out.cause = fmt::format("{}", trigger_name(kind));

@@ -12,7 +12,6 @@
 namespace flightrec::replay {
 namespace {
 
-constexpr uint64_t second = 1'000'000'000;
 constexpr uint64_t look_back_ns = 30 * second;
 
 struct Pressure {

@@ -17,7 +17,7 @@ namespace flightrec::ship {
 namespace {
 
 constexpr size_t facts_max = 100;
-constexpr std::chrono::seconds patience{10};
+constexpr std::chrono::seconds console_patience{10};
 
 }  // namespace
 
@@ -53,7 +53,7 @@ Result<Delivery> ConsoleSink::deliver(const DumpFile& dump, const Cancel& cancel
     if (!fd.valid()) return fail_errno(errno, fmt::format("cannot open {}", name));
     const std::string text = console_text(dump);
     std::string_view rest = text;
-    const auto deadline = std::chrono::steady_clock::now() + patience;
+    const auto deadline = std::chrono::steady_clock::now() + console_patience;
     while (!rest.empty()) {
         const ssize_t n = write(fd.get(), rest.data(), rest.size());
         if (n > 0) {
