@@ -7,6 +7,7 @@
 #include <bit>
 
 #include "schemas/flightrec/kernel_interface.h"
+#include "userspace/base/clock.h"
 #include "userspace/base/text.h"
 #include "userspace/flight/event_ref.h"
 #include "userspace/record/cgroups.h"
