@@ -156,6 +156,11 @@ void add_record(CLI::App& app, Command& chosen) {
     for (auto add : {add_window_options, add_what_options, add_incident_options, add_shipping_options})
         add(*cmd, *arguments);
     cmd->set_config("--config", "", "Read options from this file (long option names, as 'window-size = 64M')");
+    cmd->add_flag("--pin", arguments->options.config.pin,
+                  "The kernel goes on recording when the recorder ends, and the next one goes on from there; "
+                  "rm -r the folder to stop it");
+    cmd->add_option("--pin-folder", arguments->options.config.pin_path, "Where, on a bpf file system")
+        ->capture_default_str();
     cmd->add_option("--run-for", arguments->run_for, "Stop by itself after this time");
     cmd->add_flag("-q,--quiet", arguments->quiet, "Print no summary at start");
     cmd->add_flag("-v,--verbose", arguments->verbose, "Print what is being done");

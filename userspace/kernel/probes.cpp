@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <optional>
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -19,6 +21,7 @@
 #pragma GCC diagnostic pop
 #include "userspace/base/handle.h"
 #include "userspace/base/log.h"
+#include "userspace/kernel/pins.h"
 
 namespace flightrec::kernel {
 namespace {
@@ -53,17 +56,45 @@ struct Mapping {
     ~Mapping() {
         if (address) munmap(address, length);
     }
-    Result<void> map(const bpf_map* from, int protection) {
+    size_t element = 0;  // bytes from one element to the next
+    Result<void> map(int fd, const char* name, int protection) {
+        bpf_map_info info{};
+        __u32 size = sizeof info;
+        if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
+            return fail_errno(errno, fmt::format("cannot look at the BPF map {}", name));
         const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-        const size_t element = (bpf_map__value_size(from) + 7) & ~size_t{7};
-        const size_t bytes = (element * bpf_map__max_entries(from) + page - 1) & ~(page - 1);
-        void* at = mmap(nullptr, bytes, protection, MAP_SHARED, bpf_map__fd(from), 0);
-        if (at == MAP_FAILED) return fail_errno(errno, fmt::format("cannot map the BPF map {}", bpf_map__name(from)));
+        element = (info.value_size + 7u) & ~size_t{7};
+        const size_t bytes = (element * info.max_entries + page - 1) & ~(page - 1);
+        void* at = mmap(nullptr, bytes, protection, MAP_SHARED, fd, 0);
+        if (at == MAP_FAILED) return fail_errno(errno, fmt::format("cannot map the BPF map {}", name));
         address = static_cast<std::byte*>(at);
         length = bytes;
         return {};
     }
 };
+
+// What user space opens of the maps; the others live as long as the programs that use them.
+constexpr auto opened_maps = std::to_array<const char*>(
+    {"vital_ring", "syscall_ring", "control", "syscall_rules", "syscall_entries", "doorbell"});
+
+// Changes with the programs and with everything that is fixed when they are loaded.
+uint64_t layout_signature(const ProbeOptions& o, uint32_t cpus) {
+    uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+    const auto add = [&](const void* data, size_t size) {
+        for (size_t i = 0; i < size; ++i) hash = (hash ^ static_cast<const uint8_t*>(data)[i]) * 0x100000001b3;
+    };
+    size_t size = 0;
+    const void* object = flightrec_bpf__elf_bytes(&size);
+    add(object, size);
+    for (const uint32_t value : {FR_KERNEL_ABI, cpus, o.vital_ring, o.syscall_ring, o.string_limit,
+                                 static_cast<uint32_t>(o.syscalls), static_cast<uint32_t>(o.durations)})
+        add(&value, sizeof value);
+    for (const ScopeCgroup& cgroup : o.scope) {
+        add(&cgroup.id, sizeof cgroup.id);
+        add(&cgroup.level, sizeof cgroup.level);
+    }
+    return hash;
+}
 
 bool is_power_of_two(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
@@ -132,11 +163,19 @@ struct Probes::Impl {
     KernelBtf kernel_btf;
     Skeleton skeleton;
     std::vector<CapabilityReport> report;
-    std::vector<Link> links;
+    struct Attached {
+        std::string_view program;
+        Link link;
+    };
+    std::vector<Attached> links;
     RingBuffer doorbell;
     Mapping vital_map, syscall_map, control_map, rules_map, entries_map;
     std::unique_ptr<RingReader> vital, syscall;
     uint32_t cpus = 0;
+    std::optional<Pins> pins;
+    std::vector<std::pair<const char*, Fd>> pinned_maps;  // when continuing
+    std::string pins_found;
+    uint64_t signature = 0, stored_until = 0;
     void (*rung)(void*, const fr_doorbell&) = nullptr;
     void* rung_context = nullptr;
 
@@ -149,7 +188,10 @@ struct Probes::Impl {
     std::unexpected<Error> load_failure(int error) const;
     Result<void> reopen();
     void set_sizes();
+    Result<int> map_fd(const char* name) const;
     Result<void> map_all();
+    Result<bool> adopt_pins();
+    void resume();
     void attach_capability(CapabilityReport& capability);
     bool attach_variant(VariantReport& v);
     bpf_program* program(std::string_view name) const {
@@ -270,19 +312,30 @@ Result<void> Probes::Impl::reopen() {
     return {};
 }
 
+Result<int> Probes::Impl::map_fd(const char* name) const {
+    for (const auto& [known, fd] : pinned_maps)
+        if (std::string_view(known) == name) return fd.get();
+    const int fd = skeleton.valid() ? bpf_object__find_map_fd_by_name(skeleton.get()->obj, name) : -1;
+    if (fd < 0) return fail(Code::internal, fmt::format("the BPF map {} is not there", name));
+    return fd;
+}
+
 Result<void> Probes::Impl::map_all() {
-    flightrec_bpf& s = *skeleton.get();
-    FR_TRY(vital_map.map(s.maps.vital_ring, PROT_READ));
-    FR_TRY(syscall_map.map(s.maps.syscall_ring, PROT_READ));
-    FR_TRY(control_map.map(s.maps.control, PROT_READ | PROT_WRITE));
-    FR_TRY(rules_map.map(s.maps.syscall_rules, PROT_READ | PROT_WRITE));
-    FR_TRY(entries_map.map(s.maps.syscall_entries, PROT_READ));
-    vital = std::make_unique<RingReader>(vital_map.address, cpus, options.vital_ring,
-                                         (bpf_map__value_size(s.maps.vital_ring) + 7) & ~7u, FR_RING_PAGE_VITAL, 0);
-    syscall = std::make_unique<RingReader>(syscall_map.address, cpus, options.syscall_ring,
-                                           (bpf_map__value_size(s.maps.syscall_ring) + 7) & ~7u, FR_RING_PAGE_SYSCALL,
-                                           2 * FR_RING_PAGE_SYSCALL);
-    doorbell.reset(ring_buffer__new(bpf_map__fd(s.maps.doorbell), on_doorbell, this, nullptr));
+    const auto map = [this](Mapping& to, const char* name, int protection) -> Result<void> {
+        FR_ASSIGN(const int fd, map_fd(name));
+        return to.map(fd, name, protection);
+    };
+    FR_TRY(map(vital_map, "vital_ring", PROT_READ));
+    FR_TRY(map(syscall_map, "syscall_ring", PROT_READ));
+    FR_TRY(map(control_map, "control", PROT_READ | PROT_WRITE));
+    FR_TRY(map(rules_map, "syscall_rules", PROT_READ | PROT_WRITE));
+    FR_TRY(map(entries_map, "syscall_entries", PROT_READ));
+    vital = std::make_unique<RingReader>(vital_map.address, cpus, options.vital_ring, vital_map.element,
+                                         FR_RING_PAGE_VITAL, 0);
+    syscall = std::make_unique<RingReader>(syscall_map.address, cpus, options.syscall_ring, syscall_map.element,
+                                           FR_RING_PAGE_SYSCALL, 2 * FR_RING_PAGE_SYSCALL);
+    FR_ASSIGN(const int bell, map_fd("doorbell"));
+    doorbell.reset(ring_buffer__new(bell, on_doorbell, this, nullptr));
     if (!doorbell.valid()) return fail_errno(errno, "cannot open the doorbell");
     auto& control = *reinterpret_cast<fr_control*>(control_map.address);
     control.abi = FR_KERNEL_ABI;
@@ -293,6 +346,46 @@ Result<void> Probes::Impl::map_all() {
     return {};
 }
 
+// True when an earlier recorder's programs run on and are taken over; pins of another layout are removed.
+Result<bool> Probes::Impl::adopt_pins() {
+    FR_ASSIGN(pins, Pins::open(options.pins));
+    signature = layout_signature(options, cpus);
+    if (!pins->adopt(signature, cpus)) {
+        if (!pins->any()) return false;
+        pins->clear();
+        pins_found = fmt::format(
+            "the programs pinned in {} are of another version or configuration, or incomplete: "
+            "what they recorded after the last window's end is given up, and recording starts anew",
+            options.pins);
+        return false;
+    }
+    for (const char* name : opened_maps) {
+        FR_ASSIGN(Fd fd, pins->map(name));
+        pinned_maps.emplace_back(name, std::move(fd));
+    }
+    for (const CapabilitySpec& spec : capability_specs()) {
+        CapabilityReport& capability = report.emplace_back();
+        capability.spec = &spec;
+        for (const Variant& v : spec.variants) {
+            const bool taken = pins->has_link(v.program);
+            capability.variants.push_back({&v, taken, taken ? "" : "not among the pinned programs"});
+        }
+    }
+    pins_found = fmt::format("continues the programs pinned in {}", options.pins);
+    return true;
+}
+
+// Goes on from the cursors that the earlier recorder saved last.
+void Probes::Impl::resume() {
+    for (const uint8_t track : {FR_TRACK_VITAL, FR_TRACK_SYSCALL}) {
+        const auto saved = pins->saved(track);
+        if (!saved) continue;
+        RingReader& ring = track == FR_TRACK_VITAL ? *vital : *syscall;
+        for (uint32_t cpu = 0; cpu < cpus; ++cpu) ring.resume(cpu, saved->marks[cpu]);
+        stored_until = std::max(stored_until, saved->boot_ns);
+    }
+}
+
 bool Probes::Impl::attach_variant(VariantReport& v) {
     libbpf_said.clear();
     errno = 0;
@@ -301,7 +394,7 @@ bool Probes::Impl::attach_variant(VariantReport& v) {
         v.refused = "the kernel refuses to attach it: " + errno_text(errno);
         return false;
     }
-    links.push_back(std::move(link));
+    links.push_back({v.variant->program, std::move(link)});
     v.taken = true;
     return true;
 }
@@ -327,6 +420,16 @@ Result<Probes> Probes::load(const ProbeOptions& options) {
         return fail(Code::permission,
                     "recording needs root: run it as root (CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE)");
     FR_TRY(impl->open());
+    bool continuing = false;
+    if (!options.pins.empty()) {
+        FR_ASSIGN(continuing, impl->adopt_pins());
+    }
+    if (continuing) {
+        impl->skeleton.reset();
+        FR_TRY(impl->map_all());
+        impl->resume();
+        return Probes(std::move(impl));
+    }
     impl->configure();
     FR_TRY(impl->load());
     FR_TRY(impl->map_all());
@@ -367,6 +470,39 @@ uint64_t Probes::memory() const {
            impl_->control_map.length + uint64_t{FR_SCRATCH_COUNT} * FR_SCRATCH_SIZE * impl_->cpus;
 }
 uint32_t Probes::cpus() const { return impl_->cpus; }
-void Probes::detach() { impl_->links.clear(); }
+void Probes::detach() {
+    impl_->links.clear();
+    if (impl_->pins) control().recorder_pid = 0;
+}
+
+const std::string& Probes::pins_found() const { return impl_->pins_found; }
+bool Probes::continues() const { return !impl_->pinned_maps.empty(); }
+uint64_t Probes::stored_until() const { return impl_->stored_until; }
+
+Result<void> Probes::keep() {
+    Impl& s = *impl_;
+    if (!s.pins || continues()) return {};
+    const auto pin_all = [&]() -> Result<void> {
+        for (const char* name : opened_maps) {
+            FR_ASSIGN(const int fd, s.map_fd(name));
+            FR_TRY(s.pins->pin_map(name, fd));
+        }
+        for (const auto& link : s.links) FR_TRY(s.pins->pin_link(link.program, bpf_link__fd(link.link.get())));
+        return s.pins->complete(s.signature, s.cpus);
+    };
+    auto done = pin_all();
+    if (!done) s.pins->clear();
+    return done;
+}
+
+void Probes::stored(uint8_t track) {
+    Impl& s = *impl_;
+    if (!s.pins) return;
+    if (track == FR_TRACK_VITAL) {
+        s.vital->totals_are_stored();
+        s.syscall->totals_are_stored();
+    }
+    s.pins->save(track, track == FR_TRACK_VITAL ? *s.vital : *s.syscall);
+}
 
 }  // namespace flightrec::kernel

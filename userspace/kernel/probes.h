@@ -33,6 +33,7 @@ struct ProbeOptions {
     bool durations = true;                // false: sys_enter is left alone; entry times are unknown
     std::vector<fr_syscall_rule> rules;   // by number; missing ones: recorded without strings
     bool attach = true;                   // false: load only (doctor's dry run uses an empty scope instead)
+    std::string pins;                     // folder in bpffs for maps and links; empty: they end with the process
 };
 
 // Loaded and attached programs. Detaches and unloads when destroyed. One thread, but doorbell_fd() may be polled by it.
@@ -57,8 +58,19 @@ class Probes {
     [[nodiscard]] std::span<const fr_syscall_entry> entries() const;  // calls that have not returned
     [[nodiscard]] uint64_t memory() const;                            // bytes of kernel memory in maps
     [[nodiscard]] uint32_t cpus() const;
-    // Stops producing; the rings stay readable.
+    // Stops producing; the rings stay readable. With pins kept: the programs go on, and only this process leaves.
     void detach();
+
+    // ---- with ProbeOptions::pins (pins.h) ----
+    // What was found: "continues …", "… of another version or configuration: started anew"; empty without pins.
+    [[nodiscard]] const std::string& pins_found() const;
+    [[nodiscard]] bool continues() const;         // the programs of an earlier recorder, from its cursors
+    [[nodiscard]] uint64_t stored_until() const;  // boot time at which the earlier one saved its cursors; 0: none
+    // Pins everything, so that it outlives this process. What is called last of the start. Nothing without pins.
+    Result<void> keep();
+    // A block of the track was stored, with everything handed out so far: the next recorder goes on behind it. Vital
+    // blocks end with a ledger of both tracks. Makes no system call.
+    void stored(uint8_t track);
 
   private:
     struct Impl;

@@ -18,6 +18,9 @@ RingReader::RingReader(const std::byte* memory, uint32_t cpus, uint32_t ring_siz
       ahead_(ahead),
       stride_(stride),
       cursors_(cpus),
+      bases_(cpus),
+      told_(cpus),
+      stored_(cpus),
       buffer_(std::max<size_t>(copy_bytes, page)) {}
 
 // The lowest page start from which nothing can have been overwritten while `reserved` was the writer's position.
@@ -78,10 +81,25 @@ uint64_t RingReader::overwritten(uint32_t cpu) const {
     return sum;
 }
 
+void RingReader::resume(uint32_t cpu, const RingMark& mark) {
+    cursors_[cpu].position = mark.position;
+    cursors_[cpu].next_seq = mark.next_seq;
+    cursors_[cpu].drained = mark.next_seq;  // none of them is missing here
+    bases_[cpu] = mark;
+    stored_[cpu] = {mark.skipped, mark.failed};
+}
+
+RingMark RingReader::mark(uint32_t cpu) const {
+    return {cursors_[cpu].position, cursors_[cpu].next_seq, stored_[cpu].skipped, stored_[cpu].failed};
+}
+
+void RingReader::totals_are_stored() { stored_ = told_; }
+
 RingTotals RingReader::totals() const {
     RingTotals t;
     for (uint32_t cpu = 0; cpu < cursors_.size(); ++cpu) {
         const RingCursor& cursor = cursors_[cpu];
+        const RingMark& base = bases_[cpu];
         const fr_ring_head& ring = head(cpu);
         const uint64_t reserved = load(ring.reserved);
         std::array<uint64_t, FR_CLASS_COUNT> placed{};
@@ -91,12 +109,14 @@ RingTotals RingReader::totals() const {
         for (size_t c = 0; c < FR_CLASS_COUNT; ++c) {
             const uint64_t skipped = load(ring.skipped[c]), failed = load(ring.failed[c]);
             const uint64_t known = quiet ? placed[c] : std::min(cursor.next_seq[c], placed[c]);
-            t.produced[c] += placed[c] + skipped + failed;
-            t.drained[c] += cursor.drained[c];
+            told_[cpu].skipped[c] = skipped;
+            told_[cpu].failed[c] = failed;
+            t.produced[c] += placed[c] - base.next_seq[c] + skipped - base.skipped[c] + failed - base.failed[c];
+            t.drained[c] += cursor.drained[c] - base.next_seq[c];
             t.overwritten[c] += known - std::min(known, cursor.drained[c]);
             t.pending[c] += placed[c] - std::max(known, std::min(cursor.drained[c], placed[c]));
-            t.skipped[c] += skipped;
-            t.torn[c] += failed;
+            t.skipped[c] += skipped - base.skipped[c];
+            t.torn[c] += failed - base.failed[c];
         }
     }
     return t;

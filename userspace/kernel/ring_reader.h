@@ -17,7 +17,7 @@
 
 namespace flightrec::kernel {
 
-// Where a reader stands in one CPU's ring. Kept across restarts of the recorder when the maps are pinned.
+// Where a reader stands in one CPU's ring.
 struct RingCursor {
     uint64_t position = 0;
     std::array<uint64_t, FR_CLASS_COUNT> next_seq{};  // sequence of the next event of the class
@@ -28,7 +28,15 @@ struct RingCursor {
     uint64_t stalled_since_ns = 0;
 };
 
-// Sums over all CPUs of one track at one moment.
+// How far a CPU's ring has been stored, for the next recorder when the maps are pinned: everything before is in the
+// last one's window and in its ledger.
+struct RingMark {
+    uint64_t position = 0;
+    std::array<uint64_t, FR_CLASS_COUNT> next_seq{};
+    std::array<uint64_t, FR_CLASS_COUNT> skipped{}, failed{};  // as the last ledger that was stored had them
+};
+
+// Sums over all CPUs of one track at one moment; after resume() only what came after the mark.
 struct RingTotals {
     std::array<uint64_t, FR_CLASS_COUNT> produced{}, drained{}, overwritten{}, torn{}, skipped{}, pending{};
 };
@@ -59,7 +67,12 @@ class RingReader {
     }
 
     [[nodiscard]] const RingCursor& cursor(uint32_t cpu) const { return cursors_[cpu]; }
-    void set_cursor(uint32_t cpu, const RingCursor& cursor) { cursors_[cpu] = cursor; }
+    // Goes on where another reader stopped; before the first drain().
+    void resume(uint32_t cpu, const RingMark& mark);
+    // While drain() hands out a record: everything before that record.
+    [[nodiscard]] RingMark mark(uint32_t cpu) const;
+    // The totals asked for last were stored: mark() has their skipped and failed ones from now on.
+    void totals_are_stored();
     // Bytes written but not drained.
     [[nodiscard]] uint64_t backlog(uint32_t cpu) const;
     // Lost to overwriting so far: all classes of one CPU. Exact once an event of the class was drained after the loss.
@@ -108,6 +121,7 @@ class RingReader {
             if (event->cls == FR_CLASS_NONE) continue;
             const uint8_t cls = event->cls;
             const uint32_t seq = event->class_seq;
+            cursor.position = position - event->size;  // for mark()
             consume(std::span<std::byte>(at, event->size));
             count(cursor, cls, seq);  // behind: while it is being consumed it still counts as pending
         }
@@ -125,7 +139,13 @@ class RingReader {
     const std::byte* memory_;
     uint32_t size_, page_, ahead_;
     uint64_t stride_;
+    struct Refused {
+        std::array<uint64_t, FR_CLASS_COUNT> skipped{}, failed{};
+    };
     std::vector<RingCursor> cursors_;
+    std::vector<RingMark> bases_;        // what resume() was given
+    mutable std::vector<Refused> told_;  // by totals()
+    std::vector<Refused> stored_;        // of them, in a ledger that was stored
     std::vector<std::byte> buffer_;
 };
 

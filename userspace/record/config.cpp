@@ -91,6 +91,7 @@ Result<void> validate(const Config& c) {
     FR_TRY(absolute("spool path", c.spool_path));
     FR_TRY(size_within("spool size", c.spool_size, 1u << 20, 1ull << 40));
     FR_TRY(absolute("control path", c.control_path));
+    FR_TRY(absolute("pin path", c.pin_path));
     FR_TRY(number_within("budget in percent", c.budget_percent, 0.0, 100.0));
     if (c.labels.size() > 32) return fail(Code::usage, "more than 32 labels are given");
     for (const auto& [key, value] : c.labels)
@@ -142,7 +143,7 @@ nlohmann::json to_json(const Config& c) {
             {"labels", c.labels},
             {"instance_id", c.instance_id},
             {"control_path", printable(c.control_path)},
-            {"pin", c.pin},
+            {"pin", c.pin ? nlohmann::json(printable(c.pin_path)) : nlohmann::json(false)},
             {"budget_percent", c.budget_percent}};
 }
 

@@ -18,6 +18,7 @@
 
 namespace flightrec::record {
 
+inline constexpr const char* kPinFolder = "/sys/fs/bpf/flightrec";
 inline constexpr const char* kConfigFile = "/etc/flightrec/flightrec.conf";
 
 struct Config {
@@ -56,7 +57,8 @@ struct Config {
     std::map<std::string, std::string> labels;
     std::string instance_id;
     std::string control_path = kControlSocket;
-    bool pin = false;           // keep maps and links in bpffs when the recorder ends
+    bool pin = false;  // keep maps and links in bpffs when the recorder ends
+    std::string pin_path = kPinFolder;
     double budget_percent = 3;  // of each CPU, 0: no budget
 };
 

@@ -6,10 +6,10 @@
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
-#include <thread>
 
 #include "userspace/base/clock.h"
 #include "userspace/base/handle.h"
+#include "userspace/ship/thread.h"
 
 namespace flightrec::record {
 
@@ -25,7 +25,7 @@ struct Dumper::Impl {
     std::string info;                      // the same
     std::vector<flight::Window::PinnedSegment> pinned;
     uint64_t started_ns = 0;
-    std::thread thread;
+    ship::Thread thread;
 
     Impl(flight::Window& w, ship::Shipper& s) : window(w), shipper(s) { pinned.reserve(w.slots()); }
     void run();
@@ -71,8 +71,7 @@ Result<std::unique_ptr<Dumper>> Dumper::make(flight::Window& window, ship::Shipp
     impl->done = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!impl->done.valid()) return fail_errno(errno, "cannot make an eventfd");
     Impl* self = impl.get();
-    impl->thread = std::thread([self] { self->run(); });
-    pthread_setname_np(impl->thread.native_handle(), "flightrec-dump");
+    FR_ASSIGN(impl->thread, ship::Thread::start("fr-dump", [self] { self->run(); }));
     return std::unique_ptr<Dumper>(new Dumper(std::move(impl)));
 }
 

@@ -84,6 +84,7 @@ bool Pipeline::Impl::write(uint8_t track, const flight::EncodedBlock& block) {
     if (result) {
         ++counts.blocks;
         counts.events += block.header.events;
+        parts.probes->stored(track);
         return true;
     }
     if (result.error().code == Code::busy) {
@@ -278,7 +279,7 @@ Result<Pipeline> Pipeline::make(const PipelineConfig& config, const PipelinePart
     const auto make_vital = [&](size_t size) { return flight::EventBlockEncoder::make(vital_capacity = size); };
     const auto make_syscalls = [](size_t size) { return flight::SyscallBlockEncoder::make(size, size * 16); };
     FR_ASSIGN(auto vital, make_fitting<flight::EventBlockEncoder>(512u << 10, 32u << 10, most, make_vital));
-    FR_ASSIGN(auto keyframe, make_fitting<flight::EventBlockEncoder>(256u << 10, 32u << 10, most / 2, make_events));
+    FR_ASSIGN(auto keyframe, make_fitting<flight::EventBlockEncoder>(256u << 10, 8u << 10, most / 2, make_events));
     FR_ASSIGN(auto syscalls, make_fitting<flight::SyscallBlockEncoder>(16384, 256, most, make_syscalls));
     FR_ASSIGN(auto processes, flight::ProcessTable::make({.capacity = config.processes}));
     FR_ASSIGN(auto cgroups, flight::CgroupTable::make({.capacity = config.cgroups}));
@@ -287,7 +288,8 @@ Result<Pipeline> Pipeline::make(const PipelineConfig& config, const PipelinePart
     impl->vital_capacity = vital_capacity;
     for (uint8_t track = 0; track < FR_TRACK_COUNT; ++track) {
         impl->overwritten_seen[track].resize(parts.probes->cpus());
-        impl->drained_ns[track].assign(parts.probes->cpus(), boot_ns());
+        const uint64_t until = parts.probes->stored_until();
+        impl->drained_ns[track].assign(parts.probes->cpus(), until != 0 ? until : boot_ns());
     }
     Impl* self = impl.get();
     parts.window->on_segment_started([self](uint8_t track) {

@@ -2,10 +2,9 @@
 #include "userspace/record/recorder.h"
 
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -19,6 +18,7 @@
 #include "userspace/base/clock.h"
 #include "userspace/base/handle.h"
 #include "userspace/base/log.h"
+#include "userspace/base/privileges.h"
 #include "userspace/base/text.h"
 #include "userspace/flight/window.h"
 #include "userspace/kernel/probes.h"
@@ -33,6 +33,7 @@
 #include "userspace/record/pipeline.h"
 #include "userspace/record/previous.h"
 #include "userspace/record/procfs.h"
+#include "userspace/record/reserve.h"
 #include "userspace/record/samplers.h"
 #include "userspace/record/symbols.h"
 #include "userspace/record/triggers.h"
@@ -49,6 +50,8 @@ constexpr uint64_t poll_longest_ns = 100 * ms;
 constexpr uint64_t poll_shortest_ns = 1 * ms;
 // Heap, stacks, code, libraries and the buffers of sinks; checked by a test against what the process really takes.
 constexpr uint64_t process_reserve = 96ull << 20;
+// Of it, heap that is free when recording begins: a dump, its TLS connection and its JSON need about a tenth.
+constexpr uint64_t heap_reserve = 16ull << 20;
 
 json capabilities_json(const std::vector<kernel::CapabilityReport>& report) {
     json out = json::array();
@@ -68,13 +71,17 @@ uint32_t level_of(std::string_view cgroup_path) {
     return cgroup_path == "/" ? 0 : static_cast<uint32_t>(std::count(cgroup_path.begin(), cgroup_path.end(), '/'));
 }
 
-void protect_from_oom_killer(const SystemPaths& paths) {
-    std::ofstream file(paths.proc + "/self/oom_score_adj");
-    file << "-1000" << std::flush;
-    if (!file)
-        log::warning(
-            "cannot set oom_score_adj to -1000 (CAP_SYS_RESOURCE missing): the OOM killer may take the recorder");
+// Processes the keyframes have room for: all that the kernel lets exist (threads-max, which it takes from the size of
+// the memory), and as many again that have just ended. A table of 32768 would be 12% of a machine of 256 MB.
+uint32_t process_room(const SystemPaths& paths) {
+    uint64_t most = 0;
+    std::ifstream(paths.proc + "/sys/kernel/threads-max") >> most;
+    return most == 0 ? 32768 : static_cast<uint32_t>(std::clamp<uint64_t>(2 * most, 4096, 32768));
 }
+
+// What a running recorder still needs: every process's /proc entries (proc(5): ptrace access mode), and files that root
+// may not read by their mode.
+constexpr uint64_t kept_capabilities = 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH;
 
 }  // namespace
 
@@ -97,6 +104,7 @@ struct Recorder::Impl {
     std::optional<ControlServer> control;
     std::unique_ptr<Dumper> dumper;
     std::optional<PreviousWindow> previous;
+    Reserve reserve;
     Fd signals, timer;
     flight::EventBuilder builder;
     json info;
@@ -123,7 +131,8 @@ struct Recorder::Impl {
     Result<void> load_probes();
     Result<void> open_rest();
     void first_look();
-    void lock_memory();
+    void take_reserve();
+    static void give_up_rights();
     // the loop
     Result<void> loop();
     void on_signal();
@@ -198,6 +207,7 @@ Result<void> Recorder::Impl::load_probes() {
     o.string_limit = options.config.string_limit;
     o.syscalls = !(o.classes_off & (1ull << FR_CLASS_SYSCALL));
     FR_ASSIGN(o.rules, kernel::make_rules(options.config.syscalls));
+    if (options.config.pin) o.pins = options.config.pin_path;
     FR_ASSIGN(probes, kernel::Probes::load(o));
     return {};
 }
@@ -222,7 +232,9 @@ Result<void> Recorder::Impl::open_rest() {
         return fail_errno(errno, "cannot get random numbers");
     triggers.emplace(options.config.triggers, seed);
     PipelineParts parts{&*probes, &*window, &*triggers, symbols ? &*symbols : nullptr, kmsg ? &*kmsg : nullptr};
-    FR_ASSIGN(pipeline, Pipeline::make({}, parts));
+    PipelineConfig sizes;
+    sizes.processes = process_room(options.paths);
+    FR_ASSIGN(pipeline, Pipeline::make(sizes, parts));
     FR_ASSIGN(scanner, ProcessScanner::make(options.paths, layout, scope));
     FR_ASSIGN(system_sampler, SystemSampler::make(options.paths));
     ProcessSamplerConfig processes;
@@ -246,19 +258,31 @@ void Recorder::Impl::first_look() {
     marker(FR_MARKER_CLOCK, {clock.realtime, 0}, {}, clock.boot);
     if (layout.v2.present()) emit_cgroups(layout.v2, scope, 4096, builder, emit);
     scanner->scan(emit);
-    if (previous->found()) marker(FR_MARKER_PREVIOUS_END, {}, previous->how_it_ended());
+    std::string before = previous->found() ? previous->how_it_ended() : "";
+    if (!probes->pins_found().empty()) {
+        log::info("{}", probes->pins_found());
+        before += (before.empty() ? "" : "; ") + probes->pins_found();
+    }
+    if (!before.empty()) marker(FR_MARKER_PREVIOUS_END, {}, before);
 }
 
-void Recorder::Impl::lock_memory() {
+void Recorder::Impl::take_reserve() {
+    protect_from_oom_killer(options.paths.proc.c_str());
     if (const auto locked = window->lock_memory(); !locked)
         log::warning("the window is not locked in memory: {}", locked.error().message);
-    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
-        log::warning("the recorder's memory is not locked ({}): under memory pressure it may be slow", strerror(errno));
+    reserve = Reserve::take(heap_reserve);
+}
+
+// From here on nothing is loaded, attached or started any more.
+void Recorder::Impl::give_up_rights() {
+    if (const auto kept = keep_capabilities(kept_capabilities); !kept) log::warning("{}", kept.error().message);
+    if (const auto confined = confine_process(); !confined) log::warning("{}", confined.error().message);
 }
 
 Result<void> Recorder::Impl::start() {
     FR_TRY(validate(options.config));
     if (geteuid() != 0) return fail(Code::permission, "recording needs root: run it with sudo or as a system service");
+    Reserve::prepare();
     sigset_t set;
     sigemptyset(&set);
     for (const int s : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) sigaddset(&set, s);
@@ -283,13 +307,15 @@ Result<void> Recorder::Impl::start() {
     info["capabilities"] = capabilities_json(probes->report());
     FR_TRY(window->set_info(info.dump()));
     FR_TRY(open_rest());
-    protect_from_oom_killer(options.paths);
-    lock_memory();
+    take_reserve();
     first_look();
+    pipeline->seal();  // a recorder that is killed at once still says what was there
     if (previous->worth_shipping()) {
         if (const auto shipped = previous->ship(*shipper, hostname, options.config.labels); !shipped)
             log::warning("the previous window stays at {}: {}", previous->path().string(), shipped.error().message);
     }
+    FR_TRY(probes->keep());
+    give_up_rights();
     return {};
 }
 
@@ -351,6 +377,13 @@ std::string Recorder::Impl::status_json() const {
                      {"blocks", pipeline->counts().blocks},
                      {"events", pipeline->counts().events}};
     out["memory_ceiling"] = ceiling();
+    const Reserve::Usage memory = reserve.usage();
+    out["reserve"] = {{"heap", memory.heap},
+                      {"in_use", memory.in_use},
+                      {"grown", memory.grown},
+                      {"minor_faults", memory.minor_faults},
+                      {"major_faults", memory.major_faults},
+                      {"locked", memory.locked}};
     out["scope"] = scope.paths();
     const auto ledger = pipeline->ledger();
     for (uint8_t c = 0; c < FR_CLASS_COUNT; ++c) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "userspace/base/handle.h"
+#include "userspace/base/privileges.h"
 
 namespace flightrec::ship {
 namespace {
@@ -27,6 +28,7 @@ struct Thread::State {
     static void* run(void* argument) {
         const std::unique_ptr<std::shared_ptr<State>> own(static_cast<std::shared_ptr<State>*>(argument));
         State& state = **own;
+        (void)keep_capabilities(0);  // files of root's and the network need none; dropping cannot fail
         state.body();
         state.body = nullptr;  // what it holds goes first: it may hold the owner of this thread
         const std::lock_guard lock(state.mutex);

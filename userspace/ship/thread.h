@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A thread with a name, a small stack (it is locked into memory) and all signals blocked.
+// A thread with a name, a small stack (it is locked into memory), all signals blocked and no capabilities.
 #pragma once
 
 #include <pthread.h>

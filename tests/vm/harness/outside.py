@@ -32,6 +32,7 @@ http {{
         ssl_certificate_key {dir}/server.key;
         root {dir}/www;
         location /in/ {{
+            if (-f {dir}/refuse) {{ return 500; }}
             dav_methods PUT DELETE;
             create_full_put_path on;
             autoindex on;
