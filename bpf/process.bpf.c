@@ -18,6 +18,13 @@ static __always_inline void read_ns_pid(struct task_struct* task, u32* pidns, u3
     *pidns = BPF_CORE_READ(upid, ns, ns.inum);
 }
 
+/* mm/memfd.c: a file of that name in a mount that nobody sees. */
+static __always_inline bool is_memfd(struct task_struct* task) {
+    char name[8] = {};
+    bpf_probe_read_kernel(name, 6, BPF_CORE_READ(task, mm, exe_file, f_path.dentry, d_name.name));
+    return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
+}
+
 static __always_inline void fill_exec(struct fr_exec* e, struct task_struct* task, struct linux_binprm* bprm) {
     const struct cred* cred = BPF_CORE_READ(task, cred);
     struct inode* inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
@@ -25,7 +32,7 @@ static __always_inline void fill_exec(struct fr_exec* e, struct task_struct* tas
     e->cgroup_id = task_cgroup_id(task);
     e->exe_inode = BPF_CORE_READ(inode, i_ino);
     e->exe_dev = BPF_CORE_READ(inode, i_sb, s_dev);
-    e->flags = BPF_CORE_READ(inode, i_nlink) == 0 ? FR_EXEC_DELETED : 0;
+    if (BPF_CORE_READ(inode, i_nlink) == 0) e->flags = is_memfd(task) ? FR_EXEC_MEMFD : FR_EXEC_DELETED;
     e->ppid = (u32)BPF_CORE_READ(task, real_parent, tgid);
     e->uid = BPF_CORE_READ(cred, uid.val);
     e->gid = BPF_CORE_READ(cred, gid.val);
@@ -143,9 +150,7 @@ static __always_inline void divide_times(struct fr_exit* e, struct times* t) {
 
 /* include/trace/events/sched.h: sched_process_exit(struct task_struct *p[, bool group_dead from 6.16]), called in
  * kernel/exit.c:do_exit() by the dying thread after its exit code and peak RSS were stored. */
-SEC("tp_btf/sched_process_exit")
-int exit_tp(u64* ctx) {
-    struct task_struct* task = (void*)ctx[0];
+static __always_inline int record_exit(struct task_struct* task, bool group_dead) {
     if (!wanted(FR_CLASS_EXIT, task)) return 0;
     VITAL_BEGIN(struct fr_exit, e, FR_CLASS_EXIT);
     struct times t = {};
@@ -159,13 +164,32 @@ int exit_tp(u64* ctx) {
     }
     add_task_times(&t, task);
     add_task_io(e, task);
-    if (BPF_CORE_READ(task, signal, live.counter) == 0) fill_group(e, &t, task);
+    /* set for good by mm/oom_kill.c:mark_oom_victim() */
+    if (BPF_CORE_READ(task, signal, oom_mm)) e->flags |= FR_EXIT_OOM_VICTIM;
+    if (group_dead) fill_group(e, &t, task);
     divide_times(e, &t);
     e->ppid = (u32)BPF_CORE_READ(task, real_parent, tgid);
     e->uid = BPF_CORE_READ(task, cred, uid.val);
     BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
     VITAL_COMMIT(e);
     return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int exit_tp(u64* ctx) { return record_exit((void*)ctx[0], ctx[1] != 0); }
+
+/* Before 6.16 the kernel does not say which thread was the last. signal.live is 0 for it, but also for others that died
+ * at the same time and come here after it: the first to come is taken. */
+SEC("tp_btf/sched_process_exit")
+int exit_counted_tp(u64* ctx) {
+    struct task_struct* task = (void*)ctx[0];
+    bool last = BPF_CORE_READ(task, signal, live.counter) == 0;
+    if (last) {
+        u64 key[2] = {(u32)task->tgid, BPF_CORE_READ(task, group_leader, start_boottime)};
+        u8 one = 1;
+        last = bpf_map_update_elem(&ended_groups, key, &one, BPF_NOEXIST) == 0;
+    }
+    return record_exit(task, last);
 }
 
 /* include/trace/events/task.h: TP_PROTO(struct task_struct *task, const char *comm), before the change. */

@@ -61,14 +61,15 @@ int signal_tp(u64* ctx) {
     e->signal = sig;
     if (read_info(ctx[1], &info)) {
         e->code = info.code;
-        /* si_code above 0 and not SI_KERNEL-sent faults: the kernel; 0 and below: kill, tgkill, sigqueue … */
-        if (info.code > 0) flags |= FR_SIGNAL_FROM_KERNEL;
+        /* si_code above 0: the kernel; 0 and below: kill, tgkill, sigqueue …, but timers and finished I/O speak for
+         * nobody (SI_TIMER -2, SI_MESGQ -3, SI_ASYNCIO -4, SI_SIGIO -5: include/uapi/asm-generic/siginfo.h). */
+        if (info.code > 0 || (info.code <= -2 && info.code >= -5)) flags |= FR_SIGNAL_FROM_KERNEL;
         if ((FAULT_SIGNALS & BIT(sig & 63)) && info.code > 0) e->address = info.address;
-        e->sender_uid = BPF_CORE_READ(sender, cred, uid.val);
     } else if (ctx[1] == 1) {
         flags |= FR_SIGNAL_FROM_KERNEL;
         e->code = 0x80; /* SI_KERNEL */
     }
+    if (!(flags & FR_SIGNAL_FROM_KERNEL)) e->sender_uid = BPF_CORE_READ(sender, cred, uid.val);
     if (ctx[3]) flags |= FR_SIGNAL_GROUP;
     e->flags = flags;
     e->result = (u32)ctx[4];

@@ -4,14 +4,12 @@
  * written in place in the ring. The hot path takes no lock, uses no atomic and shares no cache line with another CPU.
  */
 #include "blob.h"
+#include "failures.h"
 #include "filter.h"
 #include "kernel_differences.h"
 #include "ring.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-#define EAGAIN 11
-#define ENOMEM 12
 
 static __always_inline struct fr_syscall_entry* entry_slot(u32 tid) {
     u32 index = tid & (FR_SYSCALL_ENTRIES - 1);
@@ -277,69 +275,6 @@ int sys_enter_tp(u64* ctx) {
 
 /* ---- exit ------------------------------------------------------------------------------------------------------- */
 
-/* The pids cgroup that is full, if one is: kernel/cgroup/pids.c charges every ancestor. */
-static __always_inline void find_pids_limit(struct fr_alloc_failure* e, struct task_struct* task) {
-    u32 index = bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
-    struct css_set* set = BPF_CORE_READ(task, cgroups);
-    struct cgroup_subsys_state* css = NULL;
-    bpf_core_read(&css, sizeof(css), &set->subsys[index & 15]);
-    for (int i = 0; i < 16 && css; i++) {
-        struct pids_cgroup* pids = (void*)css;
-        s64 count = BPF_CORE_READ(pids, counter.counter), limit = BPF_CORE_READ(pids, limit.counter);
-        if (count >= limit) {
-            e->cause = FR_FORK_PIDS_CGROUP;
-            e->limit = (u64)limit;
-            e->usage = (u64)count;
-            e->limit_cgroup_id = BPF_CORE_READ(css, cgroup, kn, id);
-            return;
-        }
-        css = BPF_CORE_READ(css, parent);
-    }
-}
-
-static __noinline int record_failed_memory(struct fr_syscall_entry* entry, s64 result, u32 kind) {
-    struct task_struct* task = current_task();
-    if (!entry) return 0;
-    if (!wanted(FR_CLASS_ALLOC_FAILURE, task)) return 0;
-    VITAL_BEGIN(struct fr_alloc_failure, e, FR_CLASS_ALLOC_FAILURE);
-    e->kind = kind == FR_SYSCALL_FORKS ? FR_ALLOC_FORK : FR_ALLOC_SYSCALL;
-    e->result = result;
-    e->syscall = entry->nr;
-    e->order = -1;
-    e->node = -1;
-    e->size = kind == FR_SYSCALL_MEMORY ? entry->args[1] : 0;
-    e->cgroup_id = task_cgroup_id(task);
-    if (kind == FR_SYSCALL_FORKS) {
-        e->cause = result == -ENOMEM ? FR_FORK_MEMORY : FR_FORK_UNKNOWN;
-        if (result == -EAGAIN) find_pids_limit(e, task);
-    }
-    BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
-    VITAL_COMMIT(e);
-    ring_doorbell(FR_CLASS_ALLOC_FAILURE, (u32)BPF_CORE_READ(task, tgid));
-    return 0;
-}
-
-static __noinline int record_failed_exec(struct fr_syscall_entry* entry, s64 result) {
-    struct task_struct* task = current_task();
-    if (!entry) return 0;
-    if (!wanted(FR_CLASS_EXEC_FAILED, task)) return 0;
-    struct fr_exec_failed* e = scratch_slot(FR_SCRATCH_SYSCALL);
-    if (!e) return 0;
-    __builtin_memset(e, 0, sizeof(*e));
-    e->error = (s32)result;
-    e->ppid = (u32)BPF_CORE_READ(task, real_parent, tgid);
-    e->uid = BPF_CORE_READ(task, cred, uid.val);
-    e->gid = BPF_CORE_READ(task, cred, gid.val);
-    BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
-    struct draft d = {.base = e, .used = sizeof(*e)};
-    /* execve(path, …), execveat(dirfd, path, …): the path is the argument that is an address */
-    u64 path = entry->args[0] > 0xffff ? entry->args[0] : entry->args[1];
-    blob_string(&d, FR_BLOB_FILENAME, (void*)path, 1023, FROM_USER);
-    e->event.flags = d.flags;
-    vital_copy(&e->event, d.used, FR_CLASS_EXEC_FAILED);
-    return 0;
-}
-
 static __always_inline void record_failure(struct fr_syscall_entry* entry, struct fr_syscall_rule* rule, s64 result) {
     if (rule->kind == FR_SYSCALL_EXECS)
         record_failed_exec(entry, result);
@@ -388,6 +323,7 @@ int sys_exit_tp(u64* ctx) {
     if (!c || !rule) return 0;
     if (in_compat_syscall(current_task())) flags |= FR_EVENT_COMPAT;
     if (result < 0 && result >= -4095 && !(flags & FR_EVENT_COMPAT)) record_failure(entry, rule, result);
+    if (rule->kind == FR_SYSCALL_BRK && (u64)result < entry->args[0]) record_failed_memory(entry, result, rule->kind);
 
     struct syscall_place place;
     u64 now = bpf_ktime_get_boot_ns();

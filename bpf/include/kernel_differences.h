@@ -42,6 +42,73 @@ static __always_inline u64 mm_counter_pages(struct mm_struct* mm, enum fr_mm_cou
     return value < 0 ? 0 : (u64)value;
 }
 
+/* From 6.15 (741c10b096bc, "kernfs: Use RCU to access kernfs_node::parent") the field is called __parent. */
+struct kernfs_node___until_6_14 {
+    struct kernfs_node* parent;
+} FR_CORE;
+struct kernfs_node___from_6_15 {
+    struct kernfs_node* __parent;
+} FR_CORE;
+
+static __always_inline struct kernfs_node* kernfs_parent(struct kernfs_node* kn) {
+    struct kernfs_node___from_6_15* now = (void*)kn;
+    if (bpf_core_field_exists(now->__parent)) return BPF_CORE_READ(now, __parent);
+    struct kernfs_node___until_6_14* old = (void*)kn;
+    return BPF_CORE_READ(old, parent);
+}
+
+/* Until 5.19 the counts of limited resources stood in ucounts.ucount, since 6.0 (de399236e240, "ucounts: Split rlimit
+ * and ucount values and max values") in ucounts.rlimit. */
+enum rlimit_type___from_6_0 { UCOUNT_RLIMIT_NPROC___from_6_0 };
+enum ucount_type___until_5_19 { UCOUNT_RLIMIT_NPROC___until_5_19 };
+struct ucounts___from_6_0 {
+    atomic_long_t rlimit[4];
+} FR_CORE;
+struct ucounts___until_5_19 {
+    atomic_long_t ucount[16];
+} FR_CORE;
+
+/* Processes (threads) of the user, as RLIMIT_NPROC counts them; -1: not known. */
+static __always_inline s64 user_processes(struct ucounts* ucounts) {
+    s64 count = -1;
+    u64 index;
+    void* counters;
+    if (bpf_core_enum_value_exists(enum rlimit_type___from_6_0, UCOUNT_RLIMIT_NPROC___from_6_0)) {
+        index = bpf_core_enum_value(enum rlimit_type___from_6_0, UCOUNT_RLIMIT_NPROC___from_6_0);
+        counters = &((struct ucounts___from_6_0*)ucounts)->rlimit;
+    } else if (bpf_core_enum_value_exists(enum ucount_type___until_5_19, UCOUNT_RLIMIT_NPROC___until_5_19)) {
+        index = bpf_core_enum_value(enum ucount_type___until_5_19, UCOUNT_RLIMIT_NPROC___until_5_19);
+        counters = &((struct ucounts___until_5_19*)ucounts)->ucount;
+    } else {
+        return -1;
+    }
+    bpf_probe_read_kernel(&count, sizeof(count), counters + index * sizeof(count));
+    return count;
+}
+
+/* From 6.14 (7863dcc72d0f, "pid: allow pid_max to be set per pid namespace") each pid namespace has its own. */
+struct pid_namespace___from_6_14 {
+    int pid_max;
+} FR_CORE;
+
+static __always_inline u32 pid_max_of(struct pid_namespace* ns, u32 of_the_machine) {
+    struct pid_namespace___from_6_14* now = (void*)ns;
+    if (bpf_core_field_exists(now->pid_max)) return (u32)BPF_CORE_READ(now, pid_max);
+    return of_the_machine;
+}
+
+/* The effective capabilities: struct { __u32 cap[2]; } until 6.2, __u64 since; little endian, so the same bytes. */
+struct cred___capabilities {
+    kernel_cap_t cap_effective;
+} FR_CORE;
+
+static __always_inline u64 effective_capabilities(const struct cred* cred) {
+    u64 caps = 0;
+    bpf_probe_read_kernel(&caps, sizeof(caps),
+                          (void*)cred + bpf_core_field_offset(struct cred___capabilities, cap_effective));
+    return caps;
+}
+
 /* x86: task_struct.thread_info.status & TS_COMPAT while in a 32-bit system call (arch/x86/include/asm/thread_info.h).
  * arm64: TIF_32BIT in thread_info.flags (bit 22). */
 static __always_inline bool in_compat_syscall(struct task_struct* task) {

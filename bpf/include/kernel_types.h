@@ -47,11 +47,32 @@ typedef struct {
     u32 val;
 } FR_CORE kgid_t;
 
+struct user_struct {
+    kuid_t uid;
+} FR_CORE;
+
+struct user_namespace {
+    int level;
+} FR_CORE;
+
+typedef struct { /* two __u32 until 6.2, one __u64 since: the same bytes */
+    u64 val;
+} kernel_cap_t;
+
+struct ucounts;
+
 struct cred {
     kuid_t uid;
     kgid_t gid;
     kuid_t euid;
     kgid_t egid;
+    struct user_struct* user;
+    struct user_namespace* user_ns;
+    struct ucounts* ucounts;
+} FR_CORE;
+
+struct list_head {
+    struct list_head *next, *prev;
 } FR_CORE;
 
 struct qstr {
@@ -103,6 +124,7 @@ struct fs_struct {
 
 struct kernfs_node {
     u64 id;
+    const char* name;
 } FR_CORE;
 
 struct cgroup;
@@ -143,12 +165,18 @@ struct page_counter {
 struct mem_cgroup {
     struct cgroup_subsys_state css;
     struct page_counter memory;
+    bool oom_group;
+    bool oom_lock;
 } FR_CORE;
 
 struct pids_cgroup {
     struct cgroup_subsys_state css;
     atomic64_t counter;
     atomic64_t limit;
+} FR_CORE;
+
+struct kmem_cache {
+    unsigned int object_size;
 } FR_CORE;
 
 enum oom_constraint {
@@ -190,6 +218,7 @@ struct signal_struct {
     struct task_io_accounting ioac;
     struct rlimit rlim[16];
     short oom_score_adj;
+    struct mm_struct* oom_mm;
 } FR_CORE;
 
 struct sigaction {
@@ -213,7 +242,9 @@ struct kernel_siginfo {
 struct mm_struct {
     atomic_long_t pgtables_bytes;
     unsigned long total_vm;
+    unsigned long data_vm;
     unsigned long locked_vm;
+    int map_count;
     unsigned long arg_start;
     unsigned long arg_end;
     struct file* exe_file;
@@ -225,6 +256,11 @@ struct ns_common {
 
 struct pid_namespace {
     struct ns_common ns;
+    unsigned int pid_allocated;
+} FR_CORE;
+
+struct nsproxy {
+    struct pid_namespace* pid_ns_for_children;
 } FR_CORE;
 
 struct upid {
@@ -270,6 +306,8 @@ struct task_struct {
     struct sighand_struct* sighand;
     struct task_io_accounting ioac;
     struct css_set* cgroups;
+    struct list_head tasks;
+    struct nsproxy* nsproxy;
 } FR_CORE;
 
 struct linux_binprm {

@@ -80,6 +80,14 @@ FR_SHARED struct {
     __uint(max_entries, 256);
 } oom_contexts SEC(".maps");
 
+/* Processes whose end was told: tgid and start time (before 6.16, process.bpf.c). */
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(key_size, 16);
+    __uint(value_size, 1);
+    __uint(max_entries, 1024);
+} ended_groups SEC(".maps");
+
 /* Known to the verifier as constants. */
 FR_SHARED const volatile __u32 vital_ring_size; /* bytes, a power of two */
 FR_SHARED const volatile __u32 syscall_ring_size;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Paths of files, read from the dentries and mounts themselves. */
+/* Paths of files, read from the dentries and mounts themselves, and of cgroups. */
 #ifndef FLIGHTREC_PATH_H
 #define FLIGHTREC_PATH_H
 
 #include "blob.h"
+#include "kernel_differences.h"
 
 #define PATH_COMPONENTS 48 /* names and mounts crossed */
 #define PATH_COMPONENT_MAX 255
@@ -18,6 +19,15 @@ struct path_walk {
     u32 begin, end; /* offsets in the slot */
     u32 reached;    /* the root */
 };
+
+static __always_inline bool add_component(struct path_walk* w, const void* name) {
+    u32 place = w->end & (FR_EVENT_MAX - 1);
+    if (place - w->begin > PATH_BYTES_MAX - 256) return false;
+    long n = bpf_probe_read_kernel_str(w->base + place, PATH_COMPONENT_MAX + 1, name);
+    if (n <= 0) return false;
+    w->end = place + (u32)n;
+    return true;
+}
 
 /* One step up: a name, or from a mount to where it is mounted. */
 static long path_step(u32 index, void* context) {
@@ -35,6 +45,8 @@ static long path_step(u32 index, void* context) {
         struct mount* mount = (void*)vfs - bpf_core_field_offset(struct mount, mnt);
         struct mount* up = BPF_CORE_READ(mount, mnt_parent);
         if (dentry != mnt_root || up == mount || !up) {
+            /* a file without a folder (memfd, fs/dcache.c:d_alloc_pseudo()) has a name all the same */
+            if (dentry != mnt_root && w->end == w->begin) add_component(w, BPF_CORE_READ(dentry, d_name.name));
             w->reached = 1;
             return 1;
         }
@@ -42,12 +54,7 @@ static long path_step(u32 index, void* context) {
         w->vfs = (void*)up + bpf_core_field_offset(struct mount, mnt);
         return 0;
     }
-    u32 place = w->end & (FR_EVENT_MAX - 1);
-    if (place - w->begin > PATH_BYTES_MAX - 256) return 1;
-    const unsigned char* name = BPF_CORE_READ(dentry, d_name.name);
-    long n = bpf_probe_read_kernel_str(w->base + place, PATH_COMPONENT_MAX + 1, name);
-    if (n <= 0) return 1;
-    w->end = place + (u32)n;
+    if (!add_component(w, BPF_CORE_READ(dentry, d_name.name))) return 1;
     w->dentry = parent;
     return 0;
 }
@@ -70,6 +77,42 @@ static __always_inline void blob_path(struct draft* d, u8 kind, struct path* fro
     bpf_loop(PATH_COMPONENTS, path_step, &w, 0);
     u32 end = w.end & (FR_EVENT_MAX - 1);
     if (!w.reached) { /* an empty component at the end says so */
+        *(u8*)(d->base + end) = 0;
+        end++;
+    }
+    u32 length = (end - at - sizeof(struct fr_blob)) & 4095;
+    blob_pad(d, length);
+    blob_close(d, kind, length, w.reached ? 0 : FR_BLOB_CUT);
+}
+
+/* One step up in a hierarchy of cgroups. */
+static long cgroup_step(u32 index, void* context) {
+    struct path_walk* w = context;
+    struct kernfs_node* node = (void*)w->dentry;
+    (void)index;
+    struct kernfs_node* parent = kernfs_parent(node);
+    if (!parent) { /* the root has no name */
+        w->reached = 1;
+        return 1;
+    }
+    if (!add_component(w, BPF_CORE_READ(node, name))) return 1;
+    w->dentry = (void*)parent;
+    return 0;
+}
+
+/* The path of a cgroup from the root of its hierarchy, components leaf first. */
+static __always_inline void blob_cgroup_path(struct draft* d, u8 kind, struct kernfs_node* from) {
+    u32 at = bounded(d->used);
+    if (!from || at + PATH_BYTES_MAX + 512 > DRAFT_LIMIT) return;
+    struct path_walk w = {
+        .base = d->base,
+        .dentry = (void*)from,
+        .begin = at + sizeof(struct fr_blob),
+        .end = at + sizeof(struct fr_blob),
+    };
+    bpf_loop(PATH_COMPONENTS, cgroup_step, &w, 0);
+    u32 end = w.end & (FR_EVENT_MAX - 1);
+    if (!w.reached) {
         *(u8*)(d->base + end) = 0;
         end++;
     }

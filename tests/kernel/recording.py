@@ -287,6 +287,11 @@ class Recorder:
         self.remove()
 
 
+def inode(path):
+    """What the kernel calls the id of a control group."""
+    return os.stat(path).st_ino
+
+
 def build_id(executable):
     """The build id that readelf(1) finds."""
     notes = subprocess.run(["readelf", "-n", executable], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

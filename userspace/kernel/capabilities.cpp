@@ -9,14 +9,18 @@ namespace {
 
 constexpr std::array exec_variants{Variant{"exec_tp", Attach::tracepoint, "sched_process_exec", ""}};
 constexpr std::array fork_variants{Variant{"fork_tp", Attach::tracepoint, "task_newtask", ""}};
-constexpr std::array exit_variants{Variant{"exit_tp", Attach::tracepoint, "sched_process_exit", ""}};
+constexpr std::array exit_variants{
+    Variant{"exit_tp", Attach::tracepoint, "sched_process_exit", ""},
+    Variant{"exit_counted_tp", Attach::tracepoint, "sched_process_exit",
+            "CPU time of threads that die in the same moment as the last one"},
+};
 constexpr std::array rename_variants{Variant{"rename_tp", Attach::tracepoint, "task_rename", ""}};
 constexpr std::array signal_variants{Variant{"signal_tp", Attach::tracepoint, "signal_generate", ""}};
 constexpr std::array crash_variants{Variant{"crash_tp", Attach::tracepoint, "signal_deliver", ""}};
 constexpr std::array oom_variants{
     Variant{"oom_kill_task_tp", Attach::tracepoint, "mark_victim", ""},
     Variant{"oom_kill_pid_tp", Attach::tracepoint, "mark_victim",
-            "memory of a victim other than the invoker (the kernel log still tells it)"},
+            "memory of a victim whose main thread has ended and whose last one is not the invoker"},
 };
 constexpr std::array oom_context_variants{
     Variant{"oom_context_fentry", Attach::fentry, "out_of_memory", ""},
@@ -27,6 +31,7 @@ constexpr std::array alloc_variants{
     Variant{"alloc_failure_tp", Attach::tracepoint, "mm_page_alloc",
             "vmalloc failures; a little time at every page allocation"},
 };
+constexpr std::array slab_variants{Variant{"slab_failure_kprobe", Attach::kprobe, "slab_out_of_memory", ""}};
 constexpr std::array syscall_variants{
     Variant{"sys_exit_tp", Attach::tracepoint, "sys_exit", ""},
     Variant{"sys_enter_tp", Attach::tracepoint, "sys_enter", ""},
@@ -52,15 +57,20 @@ constexpr std::array specs{
     CapabilitySpec{"oom kills", "victim with its memory, invoker, kernel stack",
                    "OOM kills but for their lines in the kernel log", false, oom_variants},
     CapabilitySpec{"oom context", "constraint, gfp mask, order, the memory cgroup that ran out with limit and usage",
-                   "these, but for the kernel log's report lines", false, oom_context_variants},
+                   "gfp mask, order and score, but for the kernel log's report lines; whether cpusets or a memory "
+                   "policy ran out",
+                   false, oom_context_variants},
     CapabilitySpec{"page allocation failures", "order, gfp mask, kernel stack",
                    "failed page allocations that the kernel log does not tell", false, alloc_variants},
+    CapabilitySpec{"slab allocation failures", "object size, gfp mask, kernel stack",
+                   "slab failures but for the page allocation failure behind each", false, slab_variants},
     CapabilitySpec{"system calls", "number, arguments, strings, result, duration; failed execs, forks and ENOMEM",
                    "all system calls", true, syscall_variants},
     CapabilitySpec{"control groups", "cgroups made, removed, renamed; processes moved", "names of short-lived cgroups",
                    true, cgroup_variants},
-    CapabilitySpec{"kernel log origin", "which lines were printed by tasks in scope",
-                   "the kernel log while recording with a scope", false, kmsg_variants},
+    CapabilitySpec{"kernel log origin", "when each line was printed, and which ones by tasks in scope",
+                   "exact times of lines (else within some ms); the kernel log while recording with a scope", false,
+                   kmsg_variants},
 };
 
 }  // namespace

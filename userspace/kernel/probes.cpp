@@ -104,6 +104,14 @@ uint32_t ring_value_size(uint32_t ring, uint32_t slack) { return FR_RING_HEAD_SI
 constexpr uint32_t vital_slack = FR_EVENT_MAX + 4096;
 constexpr uint32_t syscall_slack = 2 * FR_SYSCALL_EVENT_MAX + 4096;
 
+// How many arguments the tracepoint has (without the context).
+unsigned argument_count(const btf* kernel, int typedef_id) {
+    const btf_type* t = btf__type_by_id(kernel, static_cast<__u32>(typedef_id));
+    t = btf__type_by_id(kernel, t->type);         // pointer
+    if (t) t = btf__type_by_id(kernel, t->type);  // function prototype
+    return t && btf_is_func_proto(t) && btf_vlen(t) > 0 ? btf_vlen(t) - 1u : 0;
+}
+
 // True when the first argument of the tracepoint (behind the context) is a pointer.
 bool first_argument_is_pointer(const btf* kernel, int typedef_id) {
     const btf_type* t = btf__type_by_id(kernel, static_cast<__u32>(typedef_id));
@@ -143,6 +151,9 @@ std::string refusal(const btf* kernel, const Variant& v) {
             return "mark_victim of this kernel gives a pid only";
         if (v.program == "oom_kill_pid_tp" && first_argument_is_pointer(kernel, id))
             return "mark_victim of this kernel gives the task";
+        if (v.program == "exit_tp" && argument_count(kernel, id) < 2)
+            return "sched_process_exit of this kernel does not tell the last thread";
+        if (v.program == "exit_counted_tp" && argument_count(kernel, id) >= 2) return "not needed";
         return {};
     }
     if (v.attach == Attach::fentry) {

@@ -73,11 +73,24 @@ uint64_t RingReader::backlog(uint32_t cpu) const {
     return reserved > cursors_[cpu].position ? reserved - cursors_[cpu].position : 0;
 }
 
+RingReader::Account RingReader::account(uint32_t cpu) const {
+    Account out;
+    const RingCursor& cursor = cursors_[cpu];
+    const fr_ring_head& ring = head(cpu);
+    const uint64_t reserved = load(ring.reserved);
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) out.placed[c] = load(ring.placed[c]);
+    // Nothing was written between: what was placed and not drained is gone, not pending.
+    const bool quiet = cursor.position == reserved && load(ring.reserved) == reserved;
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c)
+        out.decided[c] = quiet ? out.placed[c] : std::min(cursor.next_seq[c], out.placed[c]);
+    return out;
+}
+
 uint64_t RingReader::overwritten(uint32_t cpu) const {
     uint64_t sum = 0;
-    const RingCursor& cursor = cursors_[cpu];
+    const Account known = account(cpu);
     for (size_t c = 0; c < FR_CLASS_COUNT; ++c)
-        sum += cursor.next_seq[c] - std::min(cursor.next_seq[c], cursor.drained[c]);
+        sum += known.decided[c] - std::min(known.decided[c], cursors_[cpu].drained[c]);
     return sum;
 }
 
@@ -101,20 +114,16 @@ RingTotals RingReader::totals() const {
         const RingCursor& cursor = cursors_[cpu];
         const RingMark& base = bases_[cpu];
         const fr_ring_head& ring = head(cpu);
-        const uint64_t reserved = load(ring.reserved);
-        std::array<uint64_t, FR_CLASS_COUNT> placed{};
-        for (size_t c = 0; c < FR_CLASS_COUNT; ++c) placed[c] = load(ring.placed[c]);
-        // Nothing was written between: what was placed and not drained is gone, not pending.
-        const bool quiet = cursor.position == reserved && load(ring.reserved) == reserved;
+        const Account known = account(cpu);
         for (size_t c = 0; c < FR_CLASS_COUNT; ++c) {
             const uint64_t skipped = load(ring.skipped[c]), failed = load(ring.failed[c]);
-            const uint64_t known = quiet ? placed[c] : std::min(cursor.next_seq[c], placed[c]);
+            const uint64_t placed = known.placed[c], decided = known.decided[c];
             told_[cpu].skipped[c] = skipped;
             told_[cpu].failed[c] = failed;
-            t.produced[c] += placed[c] - base.next_seq[c] + skipped - base.skipped[c] + failed - base.failed[c];
+            t.produced[c] += placed - base.next_seq[c] + skipped - base.skipped[c] + failed - base.failed[c];
             t.drained[c] += cursor.drained[c] - base.next_seq[c];
-            t.overwritten[c] += known - std::min(known, cursor.drained[c]);
-            t.pending[c] += placed[c] - std::max(known, std::min(cursor.drained[c], placed[c]));
+            t.overwritten[c] += decided - std::min(decided, cursor.drained[c]);
+            t.pending[c] += placed - std::max(decided, std::min(cursor.drained[c], placed));
             t.skipped[c] += skipped - base.skipped[c];
             t.torn[c] += failed - base.failed[c];
         }

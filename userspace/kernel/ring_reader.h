@@ -75,7 +75,8 @@ class RingReader {
     void totals_are_stored();
     // Bytes written but not drained.
     [[nodiscard]] uint64_t backlog(uint32_t cpu) const;
-    // Lost to overwriting so far: all classes of one CPU. Exact once an event of the class was drained after the loss.
+    // Lost to overwriting so far: all classes of one CPU, by the rule of totals(). Exact once everything was drained,
+    // or an event of the class was drained after the loss.
     [[nodiscard]] uint64_t overwritten(uint32_t cpu) const;
     [[nodiscard]] RingTotals totals() const;
     [[nodiscard]] uint32_t ring_size() const { return size_; }
@@ -92,6 +93,12 @@ class RingReader {
         // The kernel writes it on another CPU; a relaxed atomic would let the copy that follows start early.
         return __atomic_load_n(&value, __ATOMIC_ACQUIRE);
     }
+    // What is known of one CPU's events of each class: how many were placed, and of how many it is decided whether they
+    // were handed out or lost.
+    struct Account {
+        std::array<uint64_t, FR_CLASS_COUNT> placed{}, decided{};
+    };
+    [[nodiscard]] Account account(uint32_t cpu) const;
     Chunk next_chunk(uint32_t cpu);
     uint64_t oldest_safe(uint32_t cpu, uint64_t reserved) const;
     bool give_up_stalled(RingCursor& cursor);

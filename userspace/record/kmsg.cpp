@@ -38,6 +38,7 @@ struct Held {
     bool cut = false;
     uint64_t read_ns = 0;
     uint64_t time_ns = 0;
+    uint64_t stamp_ns = 0;
     uint64_t seq = 0;
     uint32_t level = 0, facility = 0;
     size_t size = 0;
@@ -112,16 +113,18 @@ struct KmsgReader::Impl {
     int64_t offset_ns = 0;
     std::array<int64_t, kOffsetSamples> offset_samples{};
     size_t offset_count = 0;
+    bool calibrated = false;  // offset_samples are from announcements, exact to microseconds
 
     void start();
     void take_record(std::string_view bytes, bool live, const Emit& emit);
     void note_sequence(uint64_t seq);
     void improve_offset(uint64_t stamp_ns, uint64_t now);
-    void emit_line(uint64_t time_ns, uint64_t seq, uint32_t level, uint32_t facility, std::string_view line, bool cut,
-                   const Emit& emit);
-    void hold(const KmsgLine& line, std::string_view plain, uint64_t time_ns, uint64_t now);
-    bool claim(std::string_view line);
-    void expire(uint64_t now);
+    void calibrate(uint64_t stamp_ns, uint64_t announced_ns);
+    void emit_line(const Held& line, std::string_view text, uint64_t time_ns, const Emit& emit);
+    void hold(const Held& line, std::string_view plain, const Emit& emit);
+    void let_go(Held& line, const Emit& emit);
+    std::optional<uint64_t> claim(std::string_view line);
+    void expire(uint64_t now, const Emit& emit);
     [[nodiscard]] uint64_t boot_time_of(uint64_t stamp_ns) const {
         const int64_t t = static_cast<int64_t>(stamp_ns) + offset_ns;
         return t < 0 ? 0 : static_cast<uint64_t>(t);
@@ -158,6 +161,7 @@ void KmsgReader::Impl::note_sequence(uint64_t seq) {
 
 void KmsgReader::Impl::improve_offset(uint64_t stamp_ns, uint64_t now) {
     const int64_t sample = static_cast<int64_t>(now) - static_cast<int64_t>(stamp_ns);
+    if (calibrated) return;
     offset_samples[offset_count++ % kOffsetSamples] = sample;
     const auto end = offset_samples.begin() + static_cast<std::ptrdiff_t>(std::min(offset_count, kOffsetSamples));
     const int64_t least = *std::min_element(offset_samples.begin(), end);
@@ -167,19 +171,40 @@ void KmsgReader::Impl::improve_offset(uint64_t stamp_ns, uint64_t now) {
         offset_ns = least;
 }
 
-void KmsgReader::Impl::emit_line(uint64_t time_ns, uint64_t seq, uint32_t level, uint32_t facility,
-                                 std::string_view line, bool cut, const Emit& emit) {
+// The tracepoint fires some microseconds after the line was stamped, more when the task was interrupted in between: the
+// least of the last pairs is nearest to the truth, and follows the drift.
+void KmsgReader::Impl::calibrate(uint64_t stamp_ns, uint64_t announced_ns) {
+    if (!calibrated) offset_count = 0;
+    calibrated = true;
+    offset_samples[offset_count++ % kOffsetSamples] =
+        static_cast<int64_t>(announced_ns) - static_cast<int64_t>(stamp_ns);
+    const auto end = offset_samples.begin() + static_cast<std::ptrdiff_t>(std::min(offset_count, kOffsetSamples));
+    offset_ns = *std::min_element(offset_samples.begin(), end);
+}
+
+void KmsgReader::Impl::emit_line(const Held& line, std::string_view plain, uint64_t time_ns, const Emit& emit) {
     auto& out = builder.begin<fr_kmsg>(FR_CLASS_KMSG);
     out.event.time_ns = time_ns;
-    out.seq = seq;
-    out.level = level;
-    out.facility = facility;
-    builder.blob(FR_BLOB_TEXT, line, cut ? FR_BLOB_CUT : 0);
+    out.seq = line.seq;
+    out.level = line.level;
+    out.facility = line.facility;
+    out.stamp_ns = line.stamp_ns;
+    builder.blob(FR_BLOB_TEXT, plain, line.cut ? FR_BLOB_CUT : 0);
     ++counts.emitted;
     emit(builder.bytes());
 }
 
-void KmsgReader::Impl::hold(const KmsgLine& line, std::string_view plain, uint64_t time_ns, uint64_t now) {
+// The end of a line that waited in vain.
+void KmsgReader::Impl::let_go(Held& line, const Emit& emit) {
+    line.used = false;
+    --counts.waiting;
+    if (config.only_announced)
+        ++counts.skipped;
+    else
+        emit_line(line, line.view(), line.time_ns, emit);
+}
+
+void KmsgReader::Impl::hold(const Held& line, std::string_view plain, const Emit& emit) {
     Held* place = &held[0];
     for (Held& h : held) {
         if (!h.used) {
@@ -188,14 +213,12 @@ void KmsgReader::Impl::hold(const KmsgLine& line, std::string_view plain, uint64
         }
         if (h.read_ns < place->read_ns) place = &h;
     }
-    if (place->used) {
-        ++counts.skipped;
-        --counts.waiting;
-    }
+    if (place->used) let_go(*place, emit);
     ++counts.waiting;
     place->used = true;
-    place->read_ns = now;
-    place->time_ns = time_ns;
+    place->read_ns = line.read_ns;
+    place->time_ns = line.time_ns;
+    place->stamp_ns = line.stamp_ns;
     place->seq = line.seq;
     place->level = line.level;
     place->facility = line.facility;
@@ -204,9 +227,9 @@ void KmsgReader::Impl::hold(const KmsgLine& line, std::string_view plain, uint64
     plain.copy(place->text.data(), place->size);
 }
 
-// True when announcements make up the whole line; they are used up then. A line printed in pieces is announced in
-// pieces, one after the other.
-bool KmsgReader::Impl::claim(std::string_view line) {
+// When the line was printed, if announcements make up the whole of it; they are used up then. A line printed in pieces
+// is announced in pieces, one after the other.
+std::optional<uint64_t> KmsgReader::Impl::claim(std::string_view line) {
     std::array<Announced*, 16> used{};
     size_t count = 0;
     uint64_t after = 0;
@@ -218,24 +241,20 @@ bool KmsgReader::Impl::claim(std::string_view line) {
             const bool fits = a.used && a.order > after && (a.size != 0 || line.empty()) && rest.starts_with(a.view());
             if (fits && (best == nullptr || a.order < best->order)) best = &a;
         }
-        if (best == nullptr) return false;
+        if (best == nullptr) return std::nullopt;
         used[count++] = best;
         after = best->order;
         rest.remove_prefix(best->size);
         complete = rest.empty() || best->cut;
     }
-    if (!complete) return false;
+    if (!complete) return std::nullopt;
     for (size_t i = 0; i < count; ++i) used[i]->used = false;
-    return true;
+    return used[0]->at_ns;
 }
 
-void KmsgReader::Impl::expire(uint64_t now) {
+void KmsgReader::Impl::expire(uint64_t now, const Emit& emit) {
     for (Held& h : held)
-        if (h.used && now > h.read_ns + second) {
-            h.used = false;
-            --counts.waiting;
-            ++counts.skipped;
-        }
+        if (h.used && now > h.read_ns + second) let_go(h, emit);
     // An announcement may precede its line by as long as the line takes to be read: one more second of patience.
     for (Announced& a : announced)
         if (a.used && now > a.at_ns + 2 * second) a.used = false;
@@ -251,14 +270,24 @@ void KmsgReader::Impl::take_record(std::string_view bytes, bool live, const Emit
     if (line->seq < first_seq) return;
     note_sequence(line->seq);
     const uint64_t now = boot_ns();
-    const uint64_t stamp_ns = line->stamp_us * 1000;
-    if (live) improve_offset(stamp_ns, now);
-    const uint64_t time_ns = std::min(boot_time_of(stamp_ns), now);
+    Held entry;
+    entry.stamp_ns = line->stamp_us * 1000;
+    entry.read_ns = now;
+    entry.seq = line->seq;
+    entry.level = line->level;
+    entry.facility = line->facility;
+    if (live) improve_offset(entry.stamp_ns, now);
+    entry.time_ns = std::min(boot_time_of(entry.stamp_ns), now);
     const std::string_view plain = unescape_kmsg(line->text, text);
-    if (config.only_announced && !claim(plain))
-        hold(*line, plain, time_ns, now);
-    else
-        emit_line(time_ns, line->seq, line->level, line->facility, plain, false, emit);
+    const bool told = config.announced || config.only_announced;
+    if (const auto at = told ? claim(plain) : std::nullopt) {
+        calibrate(entry.stamp_ns, *at);
+        emit_line(entry, plain, *at, emit);
+    } else if (config.only_announced || (config.announced && live)) {
+        hold(entry, plain, emit);
+    } else {
+        emit_line(entry, plain, entry.time_ns, emit);
+    }
 }
 
 KmsgReader::KmsgReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -305,13 +334,13 @@ size_t KmsgReader::read(const Emit& emit, size_t limit) {
         ++lines;
         impl.take_record({impl.record.data(), static_cast<size_t>(n)}, live, emit);
     }
-    impl.expire(boot_ns());
+    impl.expire(boot_ns(), emit);
     return lines;
 }
 
 void KmsgReader::announce(std::string_view text, bool cut, uint64_t at_ns, const Emit& emit) {
     Impl& impl = *impl_;
-    if (!impl.config.only_announced) return;
+    if (!impl.config.only_announced && !impl.config.announced) return;
     Announced* place = &impl.announced[0];
     for (Announced& a : impl.announced) {
         if (!a.used) {
@@ -328,11 +357,19 @@ void KmsgReader::announce(std::string_view text, bool cut, uint64_t at_ns, const
     place->size = std::min(text.size(), place->text.size());
     text.copy(place->text.data(), place->size);
     for (Held& h : impl.held) {
-        if (!h.used || !impl.claim(h.view())) continue;
+        const auto at = h.used ? impl.claim(h.view()) : std::nullopt;
+        if (!at) continue;
         h.used = false;
         --impl.counts.waiting;
-        impl.emit_line(h.time_ns, h.seq, h.level, h.facility, h.view(), h.cut, emit);
+        impl.calibrate(h.stamp_ns, *at);
+        impl.emit_line(h, h.view(), *at, emit);
     }
+}
+
+void KmsgReader::release(const Emit& emit) {
+    if (impl_->config.only_announced) return;
+    for (Held& h : impl_->held)
+        if (h.used) impl_->let_go(h, emit);
 }
 
 const KmsgReader::Counts& KmsgReader::counts() const { return impl_->counts; }

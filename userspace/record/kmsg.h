@@ -3,10 +3,13 @@
 //
 // Source of facts: Documentation/ABI/testing/dev-kmsg; Linux kernel/printk/printk.c. A line's own stamp is the
 // kernel's local_clock(): nanoseconds since boot without suspend, not disciplined by NTP, so it drifts from
-// CLOCK_MONOTONIC by some ppm (seconds a week). Its place on the boot time axis is stamp + offset, where the offset
-// is first boot time less monotonic time and is then learned from live lines: a line is never later than the moment
-// it was read, and of 16 lines in a row at least one is taken as read when it was logged (within 50 ms). Lines of the
-// backlog are placed with the first offset: after months of uptime they may be seconds off.
+// CLOCK_MONOTONIC by some ppm (seconds a week), and it begins some milliseconds apart from it. Where the printk:console
+// tracepoint tells of each line as it is printed (announce()), the time it was told is the line's time on the boot time
+// axis, and each such pair gives the offset between the two clocks: lines that were not told (from NMIs, from before
+// the start) are placed at stamp + offset. Before the first pair the offset is boot time less monotonic time; without
+// the tracepoint it is learned from live lines: a line is never later than the moment it was read, and of 16 lines in a
+// row at least one is taken as read when it was logged (within 50 ms). Lines of the backlog are placed with the first
+// offset: after months of uptime they may be seconds off.
 // Threads: the recorder's. After open() nothing allocates.
 #pragma once
 
@@ -39,7 +42,8 @@ std::string_view unescape_kmsg(std::string_view text, std::span<char> out);
 
 struct KmsgConfig {
     uint64_t backlog = 0;         // lines before the start that are taken too; none in a scope
-    bool only_announced = false;  // scope: only lines told by announce()
+    bool announced = false;       // lines are told by announce(): each waits up to a second for it
+    bool only_announced = false;  // scope: and those that are not told are left out
 };
 
 class KmsgReader {
@@ -60,6 +64,8 @@ class KmsgReader {
     // Emits what can be read now, at most `limit` lines; call it when fd() is readable and at least once a second
     // (lines held back expire then). Returns how many lines were read: `limit` means there may be more.
     size_t read(const Emit& emit, size_t limit = 1000);
+    // Emits the lines that wait for their announcement without waiting longer (in a scope: nothing, they stay).
+    void release(const Emit& emit);
 
     // A task in scope printed this (from the printk:console tracepoint; `cut`: the probe did not take all of it) at
     // boot time `at_ns`. May come before or after the line itself, within one second. Emits the line if it waits.

@@ -51,6 +51,10 @@ struct Pipeline::Impl {
     std::vector<uint64_t> drained_ns[FR_TRACK_COUNT];        // by CPU, when it was last read
     std::array<uint32_t, 64> newcomers{}, newcomers_given{};
     size_t newcomer_count = 0;
+    std::array<uint32_t, 16> crashed{}, crashed_given{};
+    size_t crashed_count = 0;
+    bool keyframe_written = false;
+    std::array<char, 8192> stat_text{};
     Counts counts;
     const std::array<uint8_t, FR_SYSCALL_RULES>& nargs = kernel::argument_counts();
 
@@ -73,6 +77,7 @@ struct Pipeline::Impl {
     void take_vital(std::span<std::byte> record, uint16_t cpu);
     void take_kmsg(const flight::EventRef& event);
     std::span<const std::byte> with_symbols(const flight::EventRef& event);
+    std::span<const std::byte> with_memory_stat(std::span<std::byte> record, const flight::EventRef& event);
     void note_gap(uint8_t track, uint32_t cpu, kernel::RingReader& ring);
     void write_keyframe();
     void add_ledger();
@@ -172,6 +177,28 @@ std::span<const std::byte> Pipeline::Impl::with_symbols(const flight::EventRef& 
     return builder.bytes();
 }
 
+// An OOM kill with its candidates in order and the memory.stat of what ran out.
+std::span<const std::byte> Pipeline::Impl::with_memory_stat(std::span<std::byte> record,
+                                                            const flight::EventRef& event) {
+    if (const auto list = flight::find_blob(event, FR_BLOB_CANDIDATES)) {
+        const auto offset = list->text.data() - reinterpret_cast<const char*>(record.data());
+        std::array<fr_oom_candidate, 32> sorted;
+        const size_t count = std::min(sorted.size(), list->text.size() / sizeof(fr_oom_candidate));
+        std::memcpy(sorted.data(), list->text.data(), count * sizeof(fr_oom_candidate));
+        const auto rss = [](const fr_oom_candidate& c) { return c.anon + c.file + c.shmem; };
+        std::sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(count),
+                  [&](const auto& a, const auto& b) { return rss(a) > rss(b); });
+        std::memcpy(record.data() + offset, sorted.data(), count * sizeof(fr_oom_candidate));
+    }
+    const auto stat = parts.memory_stat ? parts.memory_stat->read(event, stat_text) : std::nullopt;
+    if (stat) reinterpret_cast<fr_oom_kill*>(record.data())->memory_stat_ns = boot_ns();
+    const auto named = with_symbols(event);
+    if (!stat) return named;
+    if (named.data() == event.bytes.data()) builder.copy(event.bytes);
+    builder.blob(FR_BLOB_MEMORY_STAT, *stat);
+    return builder.bytes();
+}
+
 void Pipeline::Impl::take_vital(std::span<std::byte> record, uint16_t cpu) {
     flight::EventRef event{record, cpu, 0};
     const uint8_t cls = event.head().cls;
@@ -180,10 +207,16 @@ void Pipeline::Impl::take_vital(std::span<std::byte> record, uint16_t cpu) {
         case FR_CLASS_KMSG: take_kmsg(event); return;
         case FR_CLASS_CGROUP: cgroups.apply(event); break;
         case FR_CLASS_OOM_KILL:
+            parts.triggers->on_event(event, boot_ns());
+            add_vital(with_memory_stat(record, event), cpu);
+            return;
         case FR_CLASS_ALLOC_FAILURE:
             parts.triggers->on_event(event, boot_ns());
             add_vital(with_symbols(event), cpu);
             return;
+        case FR_CLASS_CRASH:
+            if (crashed_count < crashed.size()) crashed[crashed_count++] = event.head().pid;
+            break;
         case FR_CLASS_CGROUP_ATTACH: {
             const auto attach = event.as<fr_cgroup_attach>();
             if (!processes.find(attach.target_pid) && newcomer_count < newcomers.size())
@@ -228,6 +261,7 @@ void Pipeline::Impl::write_keyframe() {
     cgroups.write_keyframe(keyframe, now, flush);
     processes.write_keyframe(keyframe, now, flush);
     flush();
+    keyframe_written = true;
 }
 
 flight::Ledger Pipeline::Impl::ledger(bool vital_is_stored) const {
@@ -329,6 +363,11 @@ void Pipeline::emit(std::span<const std::byte> record) {
     Impl& s = *impl_;
     const flight::EventRef event{record, no_cpu, flight::fixed_size_of(flight::EventRef{record}.head().cls)};
     const uint8_t cls = event.head().cls;
+    // The table of processes is kept also when its records are not wanted in the file: it gives names to other events.
+    if (s.config.classes_off & (1ull << cls)) {
+        if (cls == FR_CLASS_PROCESS) s.processes.apply(event);
+        return;
+    }
     if (cls != FR_CLASS_KMSG) ++s.made[cls];  // the kernel log keeps its own account
     if (cls == FR_CLASS_PROCESS) s.processes.apply(event);
     if (cls == FR_CLASS_CGROUP) s.cgroups.apply(event);
@@ -363,6 +402,14 @@ std::span<const uint32_t> Pipeline::newcomers() {
     impl_->newcomers_given = impl_->newcomers;
     return {impl_->newcomers_given.data(), count};
 }
+
+std::span<const uint32_t> Pipeline::crashed() {
+    const size_t count = std::exchange(impl_->crashed_count, 0);
+    impl_->crashed_given = impl_->crashed;
+    return {impl_->crashed_given.data(), count};
+}
+
+bool Pipeline::keyframe_written() { return std::exchange(impl_->keyframe_written, false); }
 
 flight::Ledger Pipeline::ledger() const { return impl_->ledger(false); }
 const Pipeline::Counts& Pipeline::counts() const { return impl_->counts; }

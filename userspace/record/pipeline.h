@@ -15,6 +15,7 @@
 #include "userspace/flight/window.h"
 #include "userspace/kernel/probes.h"
 #include "userspace/record/kmsg.h"
+#include "userspace/record/memory_stat.h"
 #include "userspace/record/symbols.h"
 #include "userspace/record/triggers.h"
 
@@ -24,6 +25,7 @@ struct PipelineConfig {
     uint64_t seal_ns = 500'000'000;  // a block is written at the latest so long after its first event
     uint32_t processes = 32768;      // that the keyframes can hold
     uint32_t cgroups = 8192;
+    uint64_t classes_off = 0;  // bit n: events of class n that user space makes are not taken either
 };
 
 // What the pipeline works with; all outlive it.
@@ -31,8 +33,9 @@ struct PipelineParts {
     kernel::Probes* probes = nullptr;
     flight::Window* window = nullptr;
     TriggerEngine* triggers = nullptr;
-    const KernelSymbols* symbols = nullptr;  // may be null: stacks stay without names
-    KmsgReader* kmsg = nullptr;              // may be null
+    const KernelSymbols* symbols = nullptr;         // may be null: stacks stay without names
+    KmsgReader* kmsg = nullptr;                     // may be null
+    const MemoryStatReader* memory_stat = nullptr;  // may be null: OOM kills have no memory.stat
 };
 
 class Pipeline {
@@ -52,6 +55,11 @@ class Pipeline {
     // Writes everything with a ledger at its end: what is in the window then balances. Used before a dump and at the
     // end.
     void seal();
+
+    // Processes that crashed since the last call, at most 16: what is mapped in them can be read while they dump core.
+    [[nodiscard]] std::span<const uint32_t> crashed();
+    // Whether a segment of the vital track was begun since the last call: its keyframe lacks the open files.
+    [[nodiscard]] bool keyframe_written();
 
     // Processes that were moved into view since the last call and are not in the table: at most 64, the rest are
     // forgotten. The caller looks them up in /proc.

@@ -2,6 +2,7 @@
 #include "userspace/record/procfs.h"
 
 #include <dirent.h>
+#include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -408,6 +409,7 @@ struct ProcessScanner::Impl {
     }
 
     bool emit_process(uint32_t pid, const Emit& emit, bool before);
+    bool emit_module(uint32_t pid, std::string_view line, const Emit& emit);
 };
 
 bool ProcessScanner::Impl::emit_process(uint32_t pid, const Emit& emit, bool before) {
@@ -481,6 +483,113 @@ size_t ProcessScanner::scan(const Emit& emit, bool before) {
 bool ProcessScanner::emit_process(uint32_t pid, const Emit& emit, bool before) {
     impl_->last_cgroup_size = SIZE_MAX;
     return impl_->emit_process(pid, emit, before);
+}
+
+namespace {
+
+// The GNU build id of an ELF file (elf(5)): the notes its program headers name. Returns its length, 0 when there is
+// none.
+uint32_t build_id_of_file(int fd, std::span<__u8> out) {
+    Elf64_Ehdr elf{};
+    if (::pread(fd, &elf, sizeof elf, 0) != static_cast<ssize_t>(sizeof elf)) return 0;
+    if (std::memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 || elf.e_ident[EI_CLASS] != ELFCLASS64) return 0;
+    if (elf.e_phentsize != sizeof(Elf64_Phdr)) return 0;
+    for (unsigned i = 0; i < std::min<unsigned>(elf.e_phnum, 64); ++i) {
+        Elf64_Phdr header{};
+        const auto at = static_cast<off_t>(elf.e_phoff + i * sizeof header);
+        if (::pread(fd, &header, sizeof header, at) != static_cast<ssize_t>(sizeof header)) return 0;
+        if (header.p_type != PT_NOTE) continue;
+        std::array<char, 1024> notes;
+        const size_t size = std::min<size_t>(notes.size(), header.p_filesz);
+        const ssize_t have = ::pread(fd, notes.data(), size, static_cast<off_t>(header.p_offset));
+        std::string_view rest(notes.data(), have > 0 ? static_cast<size_t>(have) : 0);
+        while (rest.size() >= sizeof(Elf64_Nhdr)) {
+            Elf64_Nhdr note;
+            std::memcpy(&note, rest.data(), sizeof note);
+            const auto padded = [](size_t n) { return (n + 3) & ~size_t{3}; };
+            const size_t name = padded(note.n_namesz), whole = sizeof note + name + padded(note.n_descsz);
+            if (whole > rest.size()) break;
+            if (note.n_type == NT_GNU_BUILD_ID && rest.substr(sizeof note, 4) == std::string_view("GNU\0", 4) &&
+                note.n_descsz <= out.size()) {
+                std::memcpy(out.data(), rest.data() + sizeof note + name, note.n_descsz);
+                return note.n_descsz;
+            }
+            rest.remove_prefix(whole);
+        }
+    }
+    return 0;
+}
+
+std::optional<uint64_t> take_hex(std::string_view& s) {
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), value, 16);
+    if (error != std::errc{}) return std::nullopt;
+    s.remove_prefix(static_cast<size_t>(end - s.data()));
+    return value;
+}
+
+}  // namespace
+
+// "55d0c6a00000-55d0c6a21000 r-xp 00002000 fd:01 1234   /usr/bin/cat" (fs/proc/task_mmu.c, show_map_vma).
+bool ProcessScanner::Impl::emit_module(uint32_t pid, std::string_view line, const Emit& emit) {
+    const auto start = take_hex(line);
+    if (!start || !line.starts_with('-')) return false;
+    line.remove_prefix(1);
+    const auto end = take_hex(line);
+    if (!end || line.size() < 7 || line[3] != 'x') return false;
+    line.remove_prefix(6);
+    const auto offset = take_hex(line);
+    line.remove_prefix(std::min<size_t>(1, line.size()));
+    const auto major = take_hex(line);
+    line.remove_prefix(std::min<size_t>(1, line.size()));
+    const auto minor = take_hex(line);
+    const auto inode = take_number(line);
+    const size_t name = line.find_first_not_of(' ');
+    if (!offset || !major || !minor || !inode || name == std::string_view::npos) return false;
+    line.remove_prefix(name);
+    auto& event = builder.begin<fr_module>(FR_CLASS_MODULE);
+    event.event.time_ns = boot_ns();
+    event.event.flags = FR_EVENT_SYNTHETIC;
+    event.event.pid = event.event.tid = pid;
+    event.start = *start;
+    event.end = *end;
+    event.offset = *offset;
+    event.inode = *inode;
+    event.dev = static_cast<__u32>(*major << 20 | *minor);
+    // By its name as the process sees it; map_files would be right for deleted files too, but wants a right that the
+    // recorder gives up. It must be the mapped file: another one of that name may have come since.
+    std::array<char, 4200> link;
+    *fmt::format_to_n(link.data(), link.size() - 1, "{}/root{}", pid, line).out = '\0';
+    const Fd file(line.starts_with('/') ? ::openat(proc.fd(), link.data(), O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1);
+    struct stat found {};
+    if (file.valid() && ::fstat(file.get(), &found) == 0 && found.st_ino == *inode)
+        event.build_id_len = build_id_of_file(file.get(), event.build_id);
+    uint8_t flags = 0;
+    if (line.ends_with(" (deleted)")) {
+        line.remove_suffix(10);
+        flags = FR_BLOB_DELETED;
+    }
+    builder.blob(FR_BLOB_PATH, line, flags);
+    emit(builder.bytes());
+    return true;
+}
+
+size_t ProcessScanner::emit_modules(uint32_t pid, const Emit& emit, size_t limit) {
+    Impl& impl = *impl_;
+    if (!impl.allowed_cgroup(pid)) return 0;
+    const Fd maps(::openat(impl.proc.fd(), PidPath(pid, "maps").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!maps.valid()) return 0;
+    size_t have = 0, count = 0;
+    while (count < limit) {
+        const ssize_t n = ::read(maps.get(), impl.text.data() + have, impl.text.size() - have);
+        if (n <= 0) break;
+        std::string_view text(impl.text.data(), have + static_cast<size_t>(n));
+        while (count < limit && text.find('\n') != std::string_view::npos)
+            if (impl.emit_module(pid, take_until(text, '\n'), emit)) ++count;
+        have = text.size() == impl.text.size() ? 0 : text.size();
+        std::memmove(impl.text.data(), text.data(), have);
+    }
+    return count;
 }
 
 size_t ProcessScanner::emit_fds(uint32_t pid, const Emit& emit, size_t limit) {

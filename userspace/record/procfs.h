@@ -173,6 +173,9 @@ class ProcessScanner {
     bool emit_process(uint32_t pid, const Emit& emit, bool before = true);
     // Its open descriptors, at most `limit`; returns how many were emitted.
     size_t emit_fds(uint32_t pid, const Emit& emit, size_t limit = 1024);
+    // What is mapped executable in it, one FR_CLASS_MODULE a mapping of a file, with the file's build id; at most
+    // `limit`. 0: it is gone already. A process that dumps core stays long enough, others mostly do not.
+    size_t emit_modules(uint32_t pid, const Emit& emit, size_t limit = 512);
 
   private:
     struct Impl;

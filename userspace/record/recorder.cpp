@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/record/recorder.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <poll.h>
@@ -14,6 +15,7 @@
 #include <cerrno>
 #include <csignal>
 #include <fstream>
+#include <limits>
 
 #include "userspace/base/clock.h"
 #include "userspace/base/handle.h"
@@ -48,6 +50,10 @@ using nlohmann::json;
 constexpr uint64_t ms = 1'000'000;
 constexpr uint64_t poll_longest_ns = 100 * ms;
 constexpr uint64_t poll_shortest_ns = 1 * ms;
+constexpr int64_t clock_noise_ns = 1'000'000;  // two looks at the clocks may differ so much without a step
+constexpr int64_t clock_read_ns = 20'000;      // the same, when the kernel says that the clock was set
+constexpr uint64_t fds_period_ns = 30'000 * ms;
+constexpr uint32_t fds_of_a_process = 64, fds_processes_a_turn = 16;
 // Heap, stacks, code, libraries and the buffers of sinks; checked by a test against what the process really takes.
 constexpr uint64_t process_reserve = 96ull << 20;
 // Of it, heap that is free when recording begins: a dump, its TLS connection and its JSON need about a tenth.
@@ -95,9 +101,11 @@ struct Recorder::Impl {
     std::optional<kernel::Probes> probes;
     std::optional<KernelSymbols> symbols;
     std::optional<KmsgReader> kmsg;
+    std::optional<MemoryStatReader> memory_stat;
     std::optional<TriggerEngine> triggers;
     std::optional<Pipeline> pipeline;
     std::optional<ProcessScanner> scanner;
+    std::optional<ProcessList> fd_list;
     std::optional<SystemSampler> system_sampler;
     std::optional<ProcessSampler> process_sampler;
     std::optional<CgroupSampler> cgroup_sampler;
@@ -105,7 +113,7 @@ struct Recorder::Impl {
     std::unique_ptr<Dumper> dumper;
     std::optional<PreviousWindow> previous;
     Reserve reserve;
-    Fd signals, timer;
+    Fd signals, timer, clock_steps;
     flight::EventBuilder builder;
     json info;
     std::string hostname;
@@ -113,6 +121,9 @@ struct Recorder::Impl {
 
     uint64_t started_ns = 0, next_sample_ns = 0, interval_ns = poll_longest_ns;
     ClockPair clock;
+    uint64_t classes_off = 0;
+    bool fds_due = true;       // open files are to be looked at …
+    uint64_t fds_next_ns = 0;  // … from then on
     bool stopping = false;
     int stop_signal = 0;
     std::array<uint8_t, 16> recording_id{};
@@ -137,7 +148,13 @@ struct Recorder::Impl {
     Result<void> loop();
     void on_signal();
     void sample();
-    void check_clock();
+    void refresh_limits();
+    [[nodiscard]] bool has_capability(std::string_view name) const;
+    void check_clock(int64_t tolerance_ns);
+    void watch_clock();
+    void on_clock_step();
+    void take_kernel_log();
+    void look_at_fds();
     void on_control(ControlClient client, const ControlRequest& request);
     std::string status_json() const;
     void set_timer(uint64_t interval);
@@ -202,13 +219,17 @@ Result<void> Recorder::Impl::load_probes() {
     for (const std::string& path : scope.paths()) o.scope.push_back({cgroup_id_of(layout.v2, path), level_of(path)});
     for (const std::string& name : options.config.classes_off)
         if (const auto cls = flight::class_of_name(name)) o.classes_off |= 1ull << *cls;
-    // Without a scope every line of the kernel log is taken, and nobody needs to tell where it came from.
-    if (scope.whole_machine()) o.classes_off |= 1ull << FR_CLASS_KMSG;
+    if (!options.config.kernel_log) o.classes_off |= 1ull << FR_CLASS_KMSG;
+    classes_off = o.classes_off;
     o.string_limit = options.config.string_limit;
-    o.syscalls = !(o.classes_off & (1ull << FR_CLASS_SYSCALL));
-    FR_ASSIGN(o.rules, kernel::make_rules(options.config.syscalls));
+    // Failed execs, forks and ENOMEM are seen at the return of system calls, also when these are not recorded.
+    constexpr uint64_t failures = 1ull << FR_CLASS_EXEC_FAILED | 1ull << FR_CLASS_ALLOC_FAILURE;
+    const bool calls = !(o.classes_off & (1ull << FR_CLASS_SYSCALL));
+    o.syscalls = calls || (o.classes_off & failures) != failures;
+    FR_ASSIGN(o.rules, kernel::make_rules(calls ? options.config.syscalls : "none"));
     if (options.config.pin) o.pins = options.config.pin_path;
     FR_ASSIGN(probes, kernel::Probes::load(o));
+    refresh_limits();
     return {};
 }
 
@@ -218,9 +239,10 @@ Result<void> Recorder::Impl::open_rest() {
         symbols = *std::move(loaded);
     else
         log::warning("kernel stacks will have addresses only: {}", loaded.error().message);
-    if (options.config.kernel_log) {
+    if (!(classes_off & (1ull << FR_CLASS_KMSG))) {
         auto reader = KmsgReader::open(options.paths.kmsg,
                                        {.backlog = scope.whole_machine() ? options.config.kernel_log_backlog : 0,
+                                        .announced = has_capability("kernel log origin"),
                                         .only_announced = !scope.whole_machine()});
         if (reader)
             kmsg = *std::move(reader);
@@ -231,12 +253,16 @@ Result<void> Recorder::Impl::open_rest() {
     if (getrandom(seed.data(), seed.size(), 0) != static_cast<ssize_t>(seed.size()))
         return fail_errno(errno, "cannot get random numbers");
     triggers.emplace(options.config.triggers, seed);
-    PipelineParts parts{&*probes, &*window, &*triggers, symbols ? &*symbols : nullptr, kmsg ? &*kmsg : nullptr};
+    FR_ASSIGN(memory_stat, MemoryStatReader::make(options.paths, layout));
+    PipelineParts parts{&*probes,     &*window, &*triggers, symbols ? &*symbols : nullptr, kmsg ? &*kmsg : nullptr,
+                        &*memory_stat};
     PipelineConfig sizes;
     sizes.processes = process_room(options.paths);
+    sizes.classes_off = classes_off;
     FR_ASSIGN(pipeline, Pipeline::make(sizes, parts));
     FR_ASSIGN(scanner, ProcessScanner::make(options.paths, layout, scope));
-    FR_ASSIGN(system_sampler, SystemSampler::make(options.paths));
+    FR_ASSIGN(fd_list, ProcessList::make(options.paths, layout, scope));
+    FR_ASSIGN(system_sampler, SystemSampler::make(options.paths, options.config.window_path));
     ProcessSamplerConfig processes;
     processes.top = options.config.top_processes;
     FR_ASSIGN(process_sampler, ProcessSampler::make(options.paths, layout, scope, processes));
@@ -355,14 +381,57 @@ void Recorder::Impl::sample() {
     system_sampler->sample(emit);
     process_sampler->sample(emit, system_sampler->stalled());
     cgroup_sampler->sample(emit);
-    check_clock();
+    refresh_limits();
+    check_clock(clock_noise_ns);
 }
 
-// The wall clock is mapped by pairs; a step of more than a millisecond is an event.
-void Recorder::Impl::check_clock() {
+// The limits that the programs compare with when a fork or a mapping was refused.
+void Recorder::Impl::refresh_limits() {
+    const auto number = [&](const char* name) {
+        const Fd dir(open((options.paths.proc + "/sys").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        const uint64_t value = KeptFile::open(dir.get(), name).read_number();
+        return value == FR_UNKNOWN || value > UINT32_MAX ? 0u : static_cast<uint32_t>(value);
+    };
+    fr_control& control_page = probes->control();
+    control_page.threads_max = number("kernel/threads-max");
+    control_page.pid_max = number("kernel/pid_max");
+    control_page.max_map_count = number("vm/max_map_count");
+}
+
+bool Recorder::Impl::has_capability(std::string_view name) const {
+    for (const auto& capability : probes->report())
+        if (capability.spec->name == name) return capability.available();
+    return false;
+}
+
+// What was printed until now, each line at its time: the probe's announcement of a line that could be read is in the
+// ring already.
+void Recorder::Impl::take_kernel_log() {
+    if (!kmsg) return;
+    kmsg->read(emit);
+    pipeline->drain();
+    kmsg->release(emit);
+}
+
+// timerfd_create(2): a timer of the wall clock is cancelled by every step of it, which tells of the step at once.
+void Recorder::Impl::watch_clock() {
+    if (!clock_steps.valid()) clock_steps = Fd(timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK));
+    const itimerspec never{{}, {std::numeric_limits<int32_t>::max(), 0}};
+    timerfd_settime(clock_steps.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, nullptr);
+}
+
+void Recorder::Impl::on_clock_step() {
+    uint64_t expirations = 0;
+    if (read(clock_steps.get(), &expirations, sizeof expirations) >= 0 || errno != ECANCELED) return;
+    watch_clock();
+    check_clock(clock_read_ns);
+}
+
+// The wall clock is mapped by pairs; a step is an event, and so is a drift of a millisecond.
+void Recorder::Impl::check_clock(int64_t tolerance_ns) {
     const ClockPair now = clock_pair();
     const auto step = static_cast<int64_t>((now.realtime - clock.realtime) - (now.boot - clock.boot));
-    if (step > -1'000'000 && step < 1'000'000) return;
+    if (step > -tolerance_ns && step < tolerance_ns) return;
     marker(FR_MARKER_CLOCK, {now.realtime, static_cast<uint64_t>(step)}, {}, now.boot);
     clock = now;
 }
@@ -433,8 +502,9 @@ void Recorder::Impl::on_control(ControlClient client, const ControlRequest& requ
 Result<void> Recorder::Impl::loop() {
     next_sample_ns = boot_ns();
     set_timer(poll_shortest_ns);
+    watch_clock();
     const uint64_t end_ns = options.run_for_ns ? boot_ns() + options.run_for_ns : 0;
-    std::array<pollfd, 5 + kControlClients + 2> fds{};
+    std::array<pollfd, 6 + kControlClients + 2> fds{};
     while (!stopping) {
         size_t n = 0;
         const auto watch = [&](int fd) { fds[n++] = {fd, POLLIN, 0}; };
@@ -443,6 +513,7 @@ Result<void> Recorder::Impl::loop() {
         watch(probes->doorbell_fd());
         watch(dumper->fd());
         watch(kmsg ? kmsg->fd() : -1);
+        watch(clock_steps.get());
         for (const pollfd& fd : control->fds())
             if (n < fds.size()) fds[n++] = fd;
         if (poll(fds.data(), n, 1000) < 0 && errno != EINTR) return fail_errno(errno, "poll");
@@ -451,7 +522,9 @@ Result<void> Recorder::Impl::loop() {
         [[maybe_unused]] const ssize_t got = read(timer.get(), &expirations, sizeof expirations);
         probes->drain_doorbell([](void*, const fr_doorbell&) {}, nullptr);
         on_signal();
+        on_clock_step();
         const double fill = pipeline->drain();
+        for (const uint32_t pid : pipeline->crashed()) scanner->emit_modules(pid, emit);
         for (const uint32_t pid : pipeline->newcomers()) scanner->emit_process(pid, emit);
         if (kmsg) kmsg->read(emit);
         const uint64_t now = boot_ns();
@@ -459,6 +532,7 @@ Result<void> Recorder::Impl::loop() {
             sample();
             next_sample_ns = std::max(next_sample_ns + options.config.sample_period, now);
         }
+        look_at_fds();
         pipeline->seal_due();
         control->on_ready();
         finish_dump();
@@ -475,6 +549,21 @@ Result<void> Recorder::Impl::loop() {
     }
     stop();
     return {};
+}
+
+// Keyframes hold processes and cgroups; open files are read again, a few processes at a time, when one was written.
+void Recorder::Impl::look_at_fds() {
+    if (pipeline->keyframe_written()) fds_due = true;
+    const uint64_t now = boot_ns();
+    if (!fds_due || now < fds_next_ns || classes_off & (1ull << FR_CLASS_FD)) return;
+    uint32_t left = fds_processes_a_turn;
+    const bool done = fd_list->walk([&](uint32_t pid) {
+        if (pid != static_cast<uint32_t>(getpid())) scanner->emit_fds(pid, emit, fds_of_a_process);
+        return --left > 0;
+    });
+    if (!done) return;
+    fds_due = false;
+    fds_next_ns = now + fds_period_ns;
 }
 
 // ---- incidents ------------------------------------------------------------------------------------------------------
@@ -515,7 +604,7 @@ void Recorder::Impl::begin_dump(const Incident& incident) {
     facts.reserve(16384);
     write_json(incident, facts);
     pipeline->drain();
-    if (kmsg) kmsg->read(emit);
+    take_kernel_log();
     marker(FR_MARKER_TRIGGER, {incident.facts.reason, incident.facts.pid, incident.number, incident.suppressed_total},
            facts, incident.facts.time_ns);
     note_unfinished();
@@ -582,6 +671,7 @@ void Recorder::Impl::stop() {
     }
     probes->detach();
     pipeline->drain();
+    take_kernel_log();
     marker(FR_MARKER_STOP, {static_cast<uint64_t>(stop_signal)});
     pipeline->seal();
     if (const auto flushed = window->flush(false); !flushed) log::warning("{}", flushed.error().message);

@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "userspace/base/clock.h"
@@ -67,7 +68,7 @@ Pressure parse_pressure(std::string_view text, std::string_view kind) {
 // ---- the machine -----------------------------------------------------------------------------------------------
 
 struct SystemSampler::Impl {
-    Fd root, proc;
+    Fd root, proc, window;
     KeptFile meminfo, psi_cpu, psi_memory, psi_io, loadavg, stat, vmstat, file_nr, pid_max, threads_max;
     uint64_t other_links = 0;  // links of /proc that are not processes
     std::vector<char> text;
@@ -190,9 +191,12 @@ void SystemSampler::Impl::read_limits(fr_system_sample& out) {
         out.files_max = take_number(*line).value_or(FR_UNKNOWN);
     }
     out.threads = FR_UNKNOWN;
-    out.load1 = kUnknown32;
+    out.load1 = out.load5 = out.load15 = kUnknown32;
     if (auto line = loadavg.read(text)) {  // 0.20 0.18 0.12 1/80 11206
-        out.load1 = take_hundredths(*line);
+        for (__u32* load : {&out.load1, &out.load5, &out.load15}) {
+            *load = take_hundredths(*line);
+            line->remove_prefix(std::min<size_t>(1, line->size()));
+        }
         if (const size_t slash = line->find('/'); slash != std::string_view::npos) {
             line->remove_prefix(slash + 1);
             out.threads = take_number(*line).value_or(FR_UNKNOWN);
@@ -205,6 +209,11 @@ void SystemSampler::Impl::read_limits(fr_system_sample& out) {
     const bool have_disk = root.valid() && ::fstatvfs(root.get(), &disk) == 0;
     out.disk_free = have_disk ? uint64_t{disk.f_bavail} * disk.f_frsize : FR_UNKNOWN;
     out.disk_total = have_disk ? uint64_t{disk.f_blocks} * disk.f_frsize : FR_UNKNOWN;
+    out.inodes_free = have_disk ? uint64_t{disk.f_favail} : FR_UNKNOWN;
+    out.inodes_total = have_disk ? uint64_t{disk.f_files} : FR_UNKNOWN;
+    const bool have_window = window.valid() && ::fstatvfs(window.get(), &disk) == 0;
+    out.window_disk_free = have_window ? uint64_t{disk.f_bavail} * disk.f_frsize : FR_UNKNOWN;
+    out.window_disk_total = have_window ? uint64_t{disk.f_blocks} * disk.f_frsize : FR_UNKNOWN;
 }
 
 // The link count of /proc is the number of its fixed directories plus that of all processes (Linux
@@ -230,11 +239,12 @@ SystemSampler::SystemSampler(SystemSampler&&) noexcept = default;
 SystemSampler& SystemSampler::operator=(SystemSampler&&) noexcept = default;
 SystemSampler::~SystemSampler() = default;
 
-Result<SystemSampler> SystemSampler::make(const SystemPaths& paths) {
+Result<SystemSampler> SystemSampler::make(const SystemPaths& paths, const std::string& window) {
     auto impl = std::make_unique<Impl>();
     impl->proc.reset(::open(paths.proc.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!impl->proc.valid()) return fail_errno(errno, "cannot open " + paths.proc);
     impl->root.reset(::open(paths.root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!window.empty()) impl->window.reset(::open(window.c_str(), O_PATH | O_CLOEXEC));
     const auto open = [&](const char* name) { return KeptFile::open(impl->proc.get(), name); };
     impl->meminfo = open("meminfo");
     impl->psi_cpu = open("pressure/cpu");
@@ -555,7 +565,8 @@ struct Tracked {
     uint64_t size = 0;
     uint16_t path_size = 0;
     std::array<char, 1024> path{};
-    KeptFile current, max, swap, stat, events, failures, pids_current, pids_max, pids_events;
+    KeptFile current, max, high, peak, swap, swap_max, stat, events, failures, pids_current, pids_max, pids_events;
+    uint64_t hits = FR_UNKNOWN, kills = FR_UNKNOWN;  // of the sample before
 };
 
 struct Candidate {
@@ -587,9 +598,12 @@ void Hierarchy::open(Tracked& t, const CgroupEntry& entry) const {
         t.max = file("memory.max", "memory.limit_in_bytes");
         t.stat = file("memory.stat", "memory.stat");
         t.events = file("memory.events", "memory.oom_control");
-        if (v2())
+        t.peak = file("memory.peak", "memory.max_usage_in_bytes");
+        if (v2()) {
+            t.high = KeptFile::open(entry.fd, "memory.high");
             t.swap = KeptFile::open(entry.fd, "memory.swap.current");
-        else
+            t.swap_max = KeptFile::open(entry.fd, "memory.swap.max");
+        } else
             t.failures = KeptFile::open(entry.fd, "memory.failcnt");
     }
     if (pids) {
@@ -641,10 +655,29 @@ struct CgroupSampler::Impl {
     std::array<char, 16384> text{};
 
     // False when the cgroup is gone.
-    bool emit_sample(const Hierarchy& hierarchy, const Tracked& t, const Emit& emit);
+    bool emit_sample(const Hierarchy& hierarchy, Tracked& t, const Emit& emit);
+    void emit_hits(const Hierarchy& hierarchy, const Tracked& t, const fr_cgroup_sample& sample, uint64_t hits,
+                   const Emit& emit);
 };
 
-bool CgroupSampler::Impl::emit_sample(const Hierarchy& hierarchy, const Tracked& t, const Emit& emit) {
+// A limit that was hit without a kill leaves nothing but a counter that went up.
+void CgroupSampler::Impl::emit_hits(const Hierarchy& hierarchy, const Tracked& t, const fr_cgroup_sample& sample,
+                                    uint64_t hits, const Emit& emit) {
+    auto& out = builder.begin<fr_alloc_failure>(FR_CLASS_ALLOC_FAILURE);
+    out.event.time_ns = sample.event.time_ns;
+    out.event.flags = FR_EVENT_SYNTHETIC;
+    out.kind = FR_ALLOC_CGROUP;
+    out.size = hits;
+    out.limit = sample.memory_max;
+    out.usage = sample.memory_current;
+    out.order = out.node = -1;
+    out.limit_cgroup_id = t.id;
+    if (hierarchy.v2()) out.cgroup_id = t.id;
+    builder.blob(FR_BLOB_CGROUP, {t.path.data(), t.path_size});
+    emit(builder.bytes());
+}
+
+bool CgroupSampler::Impl::emit_sample(const Hierarchy& hierarchy, Tracked& t, const Emit& emit) {
     auto& out = builder.begin<fr_cgroup_sample>(FR_CLASS_CGROUP_SAMPLE);
     out.event.time_ns = boot_ns();
     out.cgroup_id = t.id;
@@ -660,6 +693,12 @@ bool CgroupSampler::Impl::emit_sample(const Hierarchy& hierarchy, const Tracked&
     const auto events = t.events.read(text).value_or("");
     out.oom_kills = value_of(events, "oom_kill ").value_or(FR_UNKNOWN);
     if (hierarchy.v2()) out.memory_failures = value_of(events, "max ").value_or(FR_UNKNOWN);
+    out.memory_high = t.high.read_number();
+    out.memory_peak = t.peak.read_number();
+    out.memory_swap_max = t.swap_max.read_number();
+    out.memory_high_events = value_of(events, "high ").value_or(FR_UNKNOWN);
+    out.memory_oom_events = value_of(events, "oom ").value_or(FR_UNKNOWN);
+    out.memory_group_kills = value_of(events, "oom_group_kill ").value_or(FR_UNKNOWN);
     out.pids_failures = value_of(t.pids_events.read(text).value_or(""), "max ").value_or(FR_UNKNOWN);
     const auto stat = t.stat.read(text).value_or("");
     const bool v2 = hierarchy.v2();
@@ -668,7 +707,12 @@ bool CgroupSampler::Impl::emit_sample(const Hierarchy& hierarchy, const Tracked&
     out.memory_slab = v2 ? value_of(stat, "slab ").value_or(FR_UNKNOWN) : FR_UNKNOWN;
     if (!v2) out.memory_swap = value_of(stat, "total_swap ").value_or(FR_UNKNOWN);
     builder.blob(FR_BLOB_TEXT, {t.path.data(), t.path_size});
+    const fr_cgroup_sample sample = out;
     emit(builder.bytes());
+    const uint64_t hits = std::exchange(t.hits, sample.memory_failures);
+    const uint64_t kills = std::exchange(t.kills, sample.oom_kills);
+    if (hits != FR_UNKNOWN && t.hits != FR_UNKNOWN && t.hits > hits && kills == t.kills)
+        emit_hits(hierarchy, t, sample, t.hits - hits, emit);
     return true;
 }
 

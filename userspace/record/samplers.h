@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "userspace/base/result.h"
 #include "userspace/record/cgroups.h"
@@ -23,7 +24,8 @@ namespace flightrec::record {
 class SystemSampler {
   public:
     // Fails only when the proc root cannot be opened: files that are not there give FR_UNKNOWN.
-    static Result<SystemSampler> make(const SystemPaths& paths);
+    // `window`: the file whose file system's free space is told too; empty: not known.
+    static Result<SystemSampler> make(const SystemPaths& paths, const std::string& window = {});
     SystemSampler(SystemSampler&&) noexcept;
     SystemSampler& operator=(SystemSampler&&) noexcept;
     ~SystemSampler();
@@ -81,12 +83,13 @@ class ProcessSampler {
 };
 
 struct CgroupSamplerConfig {
-    uint32_t limit = 64;         // cgroups sampled in each hierarchy; up to eight descriptors each
+    uint32_t limit = 64;         // cgroups sampled in each hierarchy; up to eleven descriptors each
     uint32_t rescan_every = 10;  // samples between two looks at the whole tree
     uint32_t scan_limit = 2000;  // cgroups looked at to find the largest
 };
 
-// fr_cgroup_sample of the largest cgroups (by memory.current; by pids.current where the hierarchy has pids alone).
+// A cgroup whose limit was hit since the sample before, without a kill, gives an fr_alloc_failure (FR_ALLOC_CGROUP)
+// too. fr_cgroup_sample of the largest cgroups (by memory.current; by pids.current where the hierarchy has pids alone).
 // In the version 1 layout memory and pids are hierarchies of their own and give records of their own.
 // A cgroup that is made between two rescans is sampled after the next one; rescan() brings it forward.
 class CgroupSampler {
