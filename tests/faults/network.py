@@ -9,7 +9,7 @@ import re
 import time
 
 import recording
-from support import Nginx, Relay
+from support import Nginx, Relay, wait_for
 
 COUNT = 42
 SHORT = 2
@@ -87,11 +87,3 @@ def run(fault):
         for path in receiver.dumps():
             recording.verify(path)
         fault.figure("status answered s", answered)
-
-
-def wait_for(condition, message, timeout=30):
-    end = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(message)
-        time.sleep(0.1)

@@ -2,7 +2,9 @@
 """Global OOM: the dump arrives outside by HTTPS, complete and with the right verdict, and the recorder lives.
 
 Each run boots one guest of 256 MB or 1 GB and lets one kind of hog (by the seed) eat all of its memory. The recorder's
-shell is protected, the hog is not. A hog that forks is killed child by child until the dump has arrived.
+shell is protected, the hog is not. A hog that forks is killed child by child until the dump has arrived. Forty sleeping
+bystanders may be killed too: page tables are freed long after their owner's death, and a kernel that finds nobody to
+kill meanwhile panics ("System is deadlocked on memory"), with or without a recorder.
 """
 import re
 
@@ -27,6 +29,7 @@ mount -t tmpfs -o size=100%% tmpfs /mnt
 start_recorder --to "$SINK_TLS" --ca-file $SINK_CA --label hog=test --tail 500ms
 grep -E 'VmLck|VmRSS|VmHWM|Threads' /proc/$recorder/status >/var/out/before
 cut -d' ' -f10,12 /proc/$recorder/stat >/var/out/faults_before
+for i in $(seq 40); do (echo 0 >/proc/self/oom_score_adj; exec sleep 1000) & done
 (echo 1000 >/proc/self/oom_score_adj; exec %(hog)s) >/var/out/hog 2>&1 &
 hog=$!
 %(extra)s
@@ -56,7 +59,7 @@ def run(fault):
     command = HOGS[hog].format(step=step)
     extra = ""
     if hog == "tmpfs filler":
-        command += f" --limit {memory * 35 // 100 if memory == 256 else memory * 7 // 10}"
+        command += f" --limit {40 if memory == 256 else memory * 7 // 10}"
         extra = AFTER_FILLER
     result = fault.guest(GUEST % {"hog": command, "extra": extra}, memory=memory, timeout=300)
     kills = killed_processes(result.dmesg)

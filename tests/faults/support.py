@@ -152,6 +152,14 @@ def numbers(window, *filters):
             if e["class"] == "syscall" and e["args"][2] == "0x0" and (e["result"] or 0) > 0]
 
 
+def wait_for(condition, message, timeout=30):
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(message)
+        time.sleep(0.1)
+
+
 def dead_or_asleep(seconds):
     """How long the recorder stays away: part of the fault, not a wait for anything."""
     time.sleep(seconds)

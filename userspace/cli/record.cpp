@@ -19,7 +19,7 @@ namespace {
 // What the command line says, as text where it is a size or a duration.
 struct RecordArguments {
     record::RecorderOptions options;
-    std::string window_size, vital_ring, syscall_ring, spool_size, tail, debounce, run_for, sample_period;
+    std::string window_size, vital_ring, syscall_ring, spool_size, tail, debounce, run_for, sample_period, seal_after;
     std::vector<std::string> labels;
     bool verbose = false, quiet = false;
 };
@@ -48,6 +48,7 @@ Result<void> convert(RecordArguments& a) {
     FR_TRY(read_duration("--tail", a.tail, c.triggers.tail_ns));
     FR_TRY(read_duration("--debounce", a.debounce, c.triggers.debounce_ns));
     FR_TRY(read_duration("--run-for", a.run_for, a.options.run_for_ns));
+    FR_TRY(read_duration("--seal-after", a.seal_after, c.seal_ns));
     FR_TRY(read_duration("--sample-period", a.sample_period, c.sample_period));
     for (const std::string& text : a.labels) {
         FR_ASSIGN(auto label, record::parse_label(text));
@@ -73,6 +74,9 @@ void add_window_options(CLI::App& cmd, RecordArguments& a) {
     record::Config& c = a.options.config;
     cmd.add_option("--window", c.window_path, "The window file")->capture_default_str()->group("Window");
     cmd.add_option("--window-size", a.window_size, "Its size (default 64M, at least 4M)")->group("Window");
+    cmd.add_option("--seal-after", a.seal_after,
+                   "Write a block at the latest so long after its first event (default 500ms)")
+        ->group("Window");
     cmd.add_option("--vital-share", c.vital_share, "Share of the window for lifecycle, OOM, samples, kernel log")
         ->capture_default_str()
         ->group("Window");

@@ -2,9 +2,14 @@
 // Writing a dump of a window's pinned segments (flight-format.md, "Segments", Dump).
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
 
 #include "userspace/flight/hash.h"
 #include "userspace/flight/layout.h"
+#include "userspace/flight/reader.h"
 #include "userspace/flight/window.h"
 
 namespace flightrec::flight {
@@ -21,8 +26,7 @@ Result<void> write_zeros(const WritePiece& write, uint64_t count) {
     return {};
 }
 
-fr_file_header dump_header(const Window& window, uint32_t segments, uint64_t size) {
-    fr_file_header header = window.header();
+fr_file_header dump_header(fr_file_header header, uint32_t segments, uint64_t size) {
     header.kind = FR_FILE_DUMP;
     header.segment_count = segments;
     header.file_size = size;
@@ -61,7 +65,73 @@ Result<void> write_segment(std::span<const std::byte> bytes, const WritePiece& w
     return write(bytes.subspan(sizeof header));
 }
 
+// Segments of a recovered file with what is to be added.
+struct Recovered {
+    const FlightFile& file;
+    int source;
+    const EncodedBlock* closing;
+    const SegmentInfo* last_vital = nullptr;
+
+    [[nodiscard]] uint64_t added(const SegmentInfo& s) const {
+        return &s == last_vital ? align_up<uint64_t>(FR_BLOCK_HEADER_SIZE + closing->payload.size(), FR_BLOCK_ALIGN)
+                                : 0;
+    }
+    Result<void> write_segment(const SegmentInfo& segment, const WritePiece& write) const;
+    Result<void> write_closing(const SegmentInfo& segment, const WritePiece& write) const;
+};
+
+Result<void> Recovered::write_closing(const SegmentInfo& segment, const WritePiece& write) const {
+    fr_block_header header = closing->header;
+    header.index = segment.blocks.empty() ? 0 : segment.blocks.back().header.index + 1;
+    header.segment_sequence = segment.header.sequence;
+    header.offset = segment.end;
+    header.hash = header_hash(header);
+    FR_TRY(write(bytes_of(header)));
+    FR_TRY(write(closing->payload));
+    return write_zeros(write, added(segment) - sizeof header - closing->payload.size());
+}
+
+Result<void> Recovered::write_segment(const SegmentInfo& segment, const WritePiece& write) const {
+    fr_segment_header header = segment.header;
+    header.used = segment.end + added(segment);
+    FR_TRY(write(bytes_of(header)));
+    std::vector<std::byte> buffer(256u << 10);
+    for (uint64_t at = sizeof header; at < segment.end;) {
+        const size_t want = std::min<uint64_t>(buffer.size(), segment.end - at);
+        const ssize_t n = ::pread(source, buffer.data(), want, static_cast<off_t>(segment.file_offset + at));
+        if (n < 0) return fail_errno(errno, "cannot read the old window");
+        if (n == 0) return fail(Code::corrupt, "the old window is shorter than it was");
+        FR_TRY(write(std::span(buffer).first(static_cast<size_t>(n))));
+        at += static_cast<uint64_t>(n);
+    }
+    return added(segment) == 0 ? Result<void>{} : write_closing(segment, write);
+}
+
 }  // namespace
+
+Result<uint64_t> write_recovered(const FlightFile& file, int source, const EncodedBlock* closing,
+                                 std::string_view info_json, const WritePiece& write) {
+    if (info_json.size() > info_max)
+        return fail(Code::usage, fmt::format("the information is longer than {} bytes", info_max));
+    Recovered recovered{file, source, closing};
+    for (const SegmentInfo& segment : file.segments())
+        if (closing != nullptr && segment.header.track == FR_TRACK_VITAL) recovered.last_vital = &segment;
+    if (recovered.last_vital != nullptr &&
+        recovered.last_vital->end + recovered.added(*recovered.last_vital) > file.header().segment_size)
+        recovered.last_vital = nullptr;
+    uint64_t size = dump_data_offset;
+    for (const SegmentInfo& segment : file.segments())
+        size = align_up<uint64_t>(size, FR_PAGE) + segment.end + recovered.added(segment);
+    FR_TRY(
+        write_front(dump_header(file.header(), static_cast<uint32_t>(file.segments().size()), size), info_json, write));
+    uint64_t at = dump_data_offset;
+    for (const SegmentInfo& segment : file.segments()) {
+        FR_TRY(write_zeros(write, align_up<uint64_t>(at, FR_PAGE) - at));
+        FR_TRY(recovered.write_segment(segment, write));
+        at = align_up<uint64_t>(at, FR_PAGE) + segment.end + recovered.added(segment);
+    }
+    return size;
+}
 
 uint64_t dump_size(const std::vector<Window::PinnedSegment>& segments) {
     uint64_t size = dump_data_offset;
@@ -76,7 +146,8 @@ Result<uint64_t> write_dump(Window& window, const std::vector<Window::PinnedSegm
         result = fail(Code::usage, fmt::format("the information is longer than {} bytes", info_max));
     const uint64_t size = dump_size(segments);
     if (result)
-        result = write_front(dump_header(window, static_cast<uint32_t>(segments.size()), size), info_json, write);
+        result =
+            write_front(dump_header(window.header(), static_cast<uint32_t>(segments.size()), size), info_json, write);
     uint64_t at = dump_data_offset;
     for (const auto& segment : segments) {
         if (result) result = write_zeros(write, align_up<uint64_t>(at, FR_PAGE) - at);

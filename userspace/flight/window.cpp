@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -243,8 +244,15 @@ Result<Window> Window::create(const WindowConfig& config, std::string_view info_
     impl->fill_header(g);
     Window window(std::move(impl));
     if (auto done = window.set_info(info_json); !done) return give_up(std::unexpected(done.error()));
+    // After a loss of power the path must lead to a whole file, the old one or this: contents first, then the name.
+    if (::fsync(window.impl_->fd.get()) != 0)
+        return give_up(fail_errno(errno, fmt::format("cannot write {}", fresh.native())));
     if (::rename(fresh.c_str(), config.path.c_str()) != 0)
         return give_up(fail_errno(errno, fmt::format("cannot rename {} to {}", fresh.native(), config.path.native())));
+    const auto folder = config.path.has_parent_path() ? config.path.parent_path() : std::filesystem::path(".");
+    const Fd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory.valid() || ::fsync(directory.get()) != 0)
+        return fail_errno(errno, fmt::format("cannot write the folder of {}", config.path.native()));
     return window;
 }
 
@@ -376,6 +384,7 @@ std::array<uint64_t, FR_CLASS_COUNT> Window::stored() const { return impl_->stor
 std::array<uint64_t, FR_CLASS_COUNT> Window::evicted() const { return impl_->evicted; }
 uint64_t Window::segment_size() const { return impl_->file.segment_size; }
 uint64_t Window::size() const { return impl_->file.file_size; }
+int Window::fd() const { return impl_->fd.get(); }
 uint32_t Window::slots() const { return impl_->file.segment_count; }
 const std::filesystem::path& Window::path() const { return impl_->path; }
 std::span<const std::byte> Window::mapping() const { return {impl_->map.at, impl_->map.size}; }

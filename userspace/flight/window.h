@@ -76,6 +76,7 @@ class Window {
     // Starts writing to disk what was written since the last call (sync_file_range(2)), or waits until it is there
     // (msync(2), MS_SYNC): a power loss then costs at most what came after. Writer thread.
     Result<void> flush(bool wait);
+    [[nodiscard]] int fd() const;  // of the file, for fdatasync(2)
 
     // One segment as it stood at the pin: header plus committed bytes. Not reused until released.
     struct PinnedSegment {
@@ -104,6 +105,12 @@ using WritePiece = std::function<Result<void>(std::span<const std::byte>)>;
 Result<uint64_t> write_dump(Window& window, std::string_view info_json, const WritePiece& write);
 // The size write_dump would write for these segments.
 uint64_t dump_size(const std::vector<Window::PinnedSegment>& segments);
+// A dump of what a dead recorder's window holds, for as far as it can be read, and `closing` (may be null) as one more
+// block of its last vital segment when there is room: what is known of how the recording ended. `source` is the file
+// itself, open for reading.
+class FlightFile;
+Result<uint64_t> write_recovered(const FlightFile& file, int source, const EncodedBlock* closing,
+                                 std::string_view info_json, const WritePiece& write);
 // The same for segments already pinned (so that the size could be told beforehand); unpins them.
 Result<uint64_t> write_dump(Window& window, const std::vector<Window::PinnedSegment>& segments,
                             std::string_view info_json, const WritePiece& write);

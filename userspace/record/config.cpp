@@ -51,6 +51,7 @@ Result<void> validate_window(const Config& c) {
     FR_TRY(absolute("window path", c.window_path));
     FR_TRY(size_within("window size", c.window_size, FR_WINDOW_SIZE_MIN, 1ull << 40));
     FR_TRY(number_within("vital share", c.vital_share, 0.05, 0.95));
+    FR_TRY(time_within("seal after", c.seal_ns, second / 100, 10 * second));
     FR_TRY(ring_size("vital ring", c.vital_ring, 4 * FR_RING_PAGE_VITAL));
     return ring_size("syscall ring", c.syscall_ring, 4 * FR_RING_PAGE_SYSCALL);
 }
@@ -116,7 +117,11 @@ nlohmann::json to_json(const Config& c) {
     auto destinations = nlohmann::json::array();
     for (const auto& to : c.destinations) destinations.push_back(printable(without_secrets(to)));
     const TriggerConfig& t = c.triggers;
-    return {{"window", {{"path", printable(c.window_path)}, {"size", c.window_size}, {"vital_share", c.vital_share}}},
+    return {{"window",
+             {{"path", printable(c.window_path)},
+              {"size", c.window_size},
+              {"vital_share", c.vital_share},
+              {"seal_ns", c.seal_ns}}},
             {"rings", {{"vital", c.vital_ring}, {"syscalls", c.syscall_ring}}},
             {"destinations", destinations},
             {"spool", {{"path", printable(c.spool_path)}, {"size", c.spool_size}}},

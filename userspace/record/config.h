@@ -25,8 +25,8 @@ struct Config {
     // The window.
     std::string window_path = "/var/lib/flightrec/window.flight";
     uint64_t window_size = 64u << 20;
-    double vital_share = 0.25;  // of the window, for the vital track
-    bool replace_window = false;
+    double vital_share = 0.25;       // of the window, for the vital track
+    uint64_t seal_ns = 500'000'000;  // a block is written at the latest so long after its first event
 
     // The rings in the kernel, of each CPU; powers of two.
     uint64_t vital_ring = 512u << 10;

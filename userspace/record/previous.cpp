@@ -6,32 +6,139 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <vector>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "userspace/base/clock.h"
 #include "userspace/base/handle.h"
-#include "userspace/flight/reader.h"
+#include "userspace/base/log.h"
+#include "userspace/base/text.h"
+#include "userspace/flight/block.h"
+#include "userspace/flight/event_builder.h"
+#include "userspace/flight/window.h"
 
 namespace flightrec::record {
 namespace {
 
-// The last thing the recording said of itself.
-bool ended_in_order(const flight::FlightFile& file) {
+constexpr size_t kept_max = 400;           // lines
+constexpr size_t pstore_max = 256u << 10;  // bytes of one file of pstore
+constexpr uint16_t no_cpu = 0xffff;
+
+// The last things the recording said.
+struct End {
+    bool stopped = false;
+    uint64_t last_kmsg_ns = 0;
+};
+End end_of(const flight::FlightFile& file) {
     flight::ReadOptions options;
     options.syscalls = false;
     options.keyframes = false;
     options.from_ns = file.last_ns() > 10'000'000'000 ? file.last_ns() - 10'000'000'000 : 0;
     auto reader = file.read(options);
-    bool stopped = false;
-    while (const auto event = reader.next())
-        if (event->head().cls == FR_CLASS_MARKER) stopped = event->as<fr_marker>().kind == FR_MARKER_STOP;
-    return stopped;
+    End out;
+    while (const auto event = reader.next()) {
+        if (event->head().cls == FR_CLASS_MARKER) out.stopped = event->as<fr_marker>().kind == FR_MARKER_STOP;
+        if (event->head().cls == FR_CLASS_KMSG) out.last_kmsg_ns = event->head().time_ns;
+    }
+    return out;
+}
+
+bool begins_with_zeros(int fd) {
+    std::array<char, FR_FILE_HEADER_SIZE> head{};
+    const ssize_t n = ::pread(fd, head.data(), head.size(), 0);
+    return n > 0 && std::all_of(head.begin(), head.begin() + n, [](char c) { return c == 0; });
+}
+
+std::string line_of(const std::string& path) {
+    std::ifstream file(path);
+    std::string line;
+    std::getline(file, line);
+    return line;
+}
+
+// What the kernel kept of its log, oldest part first.
+std::vector<KeptLine> read_pstore(const SystemPaths& paths) {
+    std::vector<std::filesystem::path> files;
+    std::error_code ec;
+    for (const auto& entry : std::filesystem::directory_iterator(paths.sys + "/fs/pstore", ec))
+        if (entry.path().filename().string().starts_with("dmesg-")) files.push_back(entry.path());
+    std::vector<KeptLine> out;
+    for (const auto& path : files) {
+        std::ifstream file(path, std::ios::binary);
+        std::string text(pstore_max, '\0');
+        file.read(text.data(), static_cast<std::streamsize>(text.size()));
+        text.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+        auto lines = parse_pstore(text);
+        std::move(lines.begin(), lines.end(), std::back_inserter(out));
+    }
+    std::stable_sort(out.begin(), out.end(),
+                     [](const KeptLine& a, const KeptLine& b) { return a.time_ns < b.time_ns; });
+    if (out.size() > kept_max) out.erase(out.begin(), out.end() - kept_max);
+    return out;
 }
 
 }  // namespace
 
-Result<PreviousWindow> PreviousWindow::set_aside(const std::filesystem::path& path) {
+std::vector<KeptLine> parse_pstore(std::string_view text) {
+    std::vector<KeptLine> out;
+    while (!text.empty()) {
+        std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(line.size() + 1, text.size()));
+        const size_t level_end = line.find('>');
+        const size_t stamp_end = line.find("] ");
+        if (!line.starts_with('<') || level_end == std::string_view::npos || stamp_end == std::string_view::npos ||
+            level_end + 1 >= line.size() || line[level_end + 1] != '[')
+            continue;
+        KeptLine kept;
+        double seconds = -1;
+        std::string_view stamp = line.substr(level_end + 2, stamp_end - level_end - 2);
+        while (stamp.starts_with(' ')) stamp.remove_prefix(1);
+        unsigned level = 0;
+        std::from_chars(line.data() + 1, line.data() + level_end, level);
+        std::from_chars(stamp.data(), stamp.data() + stamp.size(), seconds);
+        if (!(seconds >= 0) || seconds > 1e9) continue;
+        kept.time_ns = static_cast<uint64_t>(std::llround(seconds * 1e6)) * 1000;
+        kept.level = level & 7;
+        kept.text = line.substr(stamp_end + 2);
+        out.push_back(std::move(kept));
+    }
+    return out;
+}
+
+// Tells a recorder that was killed from a machine that went down, and a panic from a loss of power.
+void PreviousWindow::judge(const flight::FlightFile& file, const SystemPaths& paths) {
+    events_ = !file.segments().empty();
+    const End end = events_ ? end_of(file) : End{};
+    in_order_ = events_ && end.stopped;
+    last_kmsg_ns_ = end.last_kmsg_ns;
+    last_realtime_ns_ = events_ ? file.realtime_of(file.last_ns()) : 0;
+    const std::string when = events_ ? format_utc(last_realtime_ns_) : "before any event";
+    if (in_order_) {
+        how_ = "the recording before ended in order, " + when;
+        return;
+    }
+    how_ = "the recording before broke off, last event " + when;
+    const auto info = nlohmann::json::parse(file.info_json(), nullptr, false);
+    const auto boot = nlohmann::json::json_pointer("/identity/boot_id");
+    if (!info.is_object() || !info.contains(boot) || !info[boot].is_string()) return;
+    if (info[boot] == line_of(paths.proc + "/sys/kernel/random/boot_id")) {
+        how_ += ": the recorder was killed, the machine went on";
+        return;
+    }
+    kept_ = read_pstore(paths);
+    const auto panic = std::find_if(kept_.begin(), kept_.end(), [](const KeptLine& line) {
+        return line.text.find("Kernel panic") != std::string::npos;
+    });
+    how_ += panic != kept_.end() ? ": " + printable(panic->text)
+                                 : ": the machine went down without stopping it (power loss, reset or panic)";
+}
+
+Result<PreviousWindow> PreviousWindow::set_aside(const std::filesystem::path& path, const SystemPaths& paths) {
     PreviousWindow out;
     const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd.valid()) {
@@ -42,18 +149,24 @@ Result<PreviousWindow> PreviousWindow::set_aside(const std::filesystem::path& pa
         return fail(Code::busy,
                     fmt::format("another recorder writes {}: stop it, or choose another --window", path.string()));
     auto file = flight::FlightFile::open(path);
+    if (!file && begins_with_zeros(fd.get())) {
+        const std::string aside = path.string() + ".unreadable";
+        if (::rename(path.c_str(), aside.c_str()) != 0)
+            return fail_errno(errno, fmt::format("cannot set the unreadable window {} aside", path.string()));
+        log::warning("the old window has lost its beginning: it is now {}", aside);
+        return out;
+    }
     if (!file)
         return fail(Code::usage, fmt::format("{} is there and is no window of flightrec ({}): move it away, or choose "
                                              "another --window",
                                              path.string(), file.error().message));
+    if (file->segments().empty()) {  // it must not take the place of a window that holds something
+        out.replaceable_ = true;
+        return out;
+    }
     out.found_ = true;
-    out.events_ = !file->segments().empty();
-    out.in_order_ = out.events_ && ended_in_order(*file);
     std::copy_n(file->header().recording_id, 16, out.recording_.begin());
-    out.last_realtime_ns_ = out.events_ ? file->realtime_of(file->last_ns()) : 0;
-    const std::string when = out.events_ ? format_utc(out.last_realtime_ns_) : "before any event";
-    out.how_ = out.in_order_ ? "the recording before ended in order, " + when
-                             : "the recording before broke off, last event " + when;
+    out.judge(*file, paths);
     out.path_ = path;
     out.path_ += ".previous";
     if (::rename(path.c_str(), out.path_.c_str()) != 0)
@@ -65,6 +178,7 @@ Result<void> PreviousWindow::ship(ship::Shipper& shipper, const std::string& hos
                                   const std::map<std::string, std::string>& labels) {
     const Fd fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd.valid()) return fail_errno(errno, fmt::format("cannot open {}", path_.string()));
+    FR_ASSIGN(const auto file, flight::FlightFile::open(path_));
     ship::Incident incident;
     incident.recording = recording_;
     incident.number = 0;  // the recorder's own incidents count from 1
@@ -73,14 +187,31 @@ Result<void> PreviousWindow::ship(ship::Shipper& shipper, const std::string& hos
     incident.reason = "previous_boot";
     incident.summary = how_;
     incident.labels.assign(labels.begin(), labels.end());
-    std::vector<std::byte> buffer(1u << 20);
-    FR_ASSIGN(auto writer, shipper.begin(incident, std::filesystem::file_size(path_)));
-    for (;;) {
-        const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
-        if (n < 0) return fail_errno(errno, fmt::format("cannot read {}", path_.string()));
-        if (n == 0) break;
-        FR_TRY(writer.write({buffer.data(), static_cast<size_t>(n)}));
+
+    FR_ASSIGN(auto encoder, flight::EventBlockEncoder::make(64u << 10));
+    auto builder = std::make_unique<flight::EventBuilder>();
+    uint64_t now = file.last_ns();
+    for (const KeptLine& line : kept_) {
+        if (line.time_ns <= last_kmsg_ns_) continue;  // recorded already
+        auto& kmsg = builder->begin<fr_kmsg>(FR_CLASS_KMSG);
+        kmsg.event.time_ns = line.time_ns;
+        kmsg.level = line.level;
+        builder->blob(FR_BLOB_TEXT, line.text);
+        if (!encoder.add(builder->bytes(), no_cpu)) break;
+        now = std::max(now, line.time_ns);
     }
+    for (const uint32_t kind : {FR_MARKER_PREVIOUS_END, FR_MARKER_TRIGGER}) {
+        auto& marker = builder->begin<fr_marker>(FR_CLASS_MARKER);
+        marker.event.time_ns = now;
+        marker.kind = kind;
+        if (kind == FR_MARKER_TRIGGER) marker.value[0] = FR_TRIGGER_PREVIOUS_BOOT;
+        builder->blob(FR_BLOB_TEXT, how_);
+        if (!encoder.add(builder->bytes(), no_cpu)) log::debug("no room for how the recording ended");
+    }
+    const flight::EncodedBlock closing = encoder.finish();
+    FR_ASSIGN(auto writer, shipper.begin(incident, std::filesystem::file_size(path_)));
+    FR_TRY(flight::write_recovered(file, fd.get(), &closing, file.info_json(),
+                                   [&](std::span<const std::byte> piece) { return writer.write(piece); }));
     FR_ASSIGN(const auto dump, writer.commit());
     shipper.submit(dump);
     return {};

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The window an earlier recorder left: set aside before a new one is made, judged, and shipped if it ended badly.
 // Runs once, at start, on the recorder's thread; allocates.
+//
+// What is shipped is a dump of it with one more block: a PREVIOUS_END marker, the trigger, and the lines that the
+// kernel kept in pstore when it panicked (Documentation/admin-guide/pstore-blk.rst, ramoops.rst), as kernel log events.
 #pragma once
 
 #include <array>
@@ -8,20 +11,36 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "userspace/base/result.h"
+#include "userspace/flight/reader.h"
+#include "userspace/record/emit.h"
 #include "userspace/ship/shipper.h"
 
 namespace flightrec::record {
 
+// A line of a kernel log that pstore kept.
+struct KeptLine {
+    uint64_t time_ns = 0;  // since that boot
+    uint32_t level = 0xff;
+    std::string text;
+};
+// "<4>[   12.345678] text" for each line; what is no such line ("Panic#1 Part1") is passed over. Pure.
+[[nodiscard]] std::vector<KeptLine> parse_pstore(std::string_view text);
+
 class PreviousWindow {
   public:
     // Renames an existing PATH to PATH.previous (which replaces an older one) after looking at how its recording ended.
-    // Code::busy when a recorder still writes it. A file that is no window is Code::usage: it is left alone.
-    static Result<PreviousWindow> set_aside(const std::filesystem::path& path);
+    // Code::busy when a recorder still writes it. A file that is no window is Code::usage: it is left alone. Nothing
+    // but zeros where its header was (a disk that lost what it had acknowledged) is set aside as PATH.unreadable.
+    static Result<PreviousWindow> set_aside(const std::filesystem::path& path, const SystemPaths& paths);
 
+    // The file at PATH was left there because there is nothing in it: a recorder that never came to record.
+    [[nodiscard]] bool replaceable() const { return replaceable_; }
     [[nodiscard]] bool found() const { return found_; }
-    // "in order at …", "without a stop marker: …"; for people and for the marker in the new window.
+    // "the recording before ended in order, …", "… kernel panic …", "… without a stop …"; for people and for the marker
+    // in the new window.
     [[nodiscard]] const std::string& how_it_ended() const { return how_; }
     // It holds events and did not end in order: the machine or the recorder died.
     [[nodiscard]] bool worth_shipping() const { return found_ && !in_order_ && events_; }
@@ -30,11 +49,14 @@ class PreviousWindow {
                       const std::map<std::string, std::string>& labels);
 
   private:
+    void judge(const flight::FlightFile& file, const SystemPaths& paths);
     std::filesystem::path path_;  // of the file set aside
     std::string how_;
-    bool found_ = false, in_order_ = false, events_ = false;
+    bool found_ = false, in_order_ = false, events_ = false, replaceable_ = false;
     std::array<uint8_t, 16> recording_{};
     uint64_t last_realtime_ns_ = 0;
+    uint64_t last_kmsg_ns_ = 0;
+    std::vector<KeptLine> kept_;
 };
 
 }  // namespace flightrec::record

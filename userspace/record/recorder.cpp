@@ -28,6 +28,7 @@
 #include "userspace/record/cgroups.h"
 #include "userspace/record/control.h"
 #include "userspace/record/dumper.h"
+#include "userspace/record/flusher.h"
 #include "userspace/record/identity.h"
 #include "userspace/record/incident_text.h"
 #include "userspace/record/kmsg.h"
@@ -55,7 +56,7 @@ constexpr int64_t clock_read_ns = 20'000;      // the same, when the kernel says
 constexpr uint64_t fds_period_ns = 30'000 * ms;
 constexpr uint32_t fds_of_a_process = 64, fds_processes_a_turn = 16;
 // Heap, stacks, code, libraries and the buffers of sinks; checked by a test against what the process really takes.
-constexpr uint64_t process_reserve = 96ull << 20;
+constexpr uint64_t process_reserve = 112ull << 20;
 // Of it, heap that is free when recording begins: a dump, its TLS connection and its JSON need about a tenth.
 constexpr uint64_t heap_reserve = 16ull << 20;
 
@@ -111,6 +112,8 @@ struct Recorder::Impl {
     std::optional<CgroupSampler> cgroup_sampler;
     std::optional<ControlServer> control;
     std::unique_ptr<Dumper> dumper;
+    std::unique_ptr<Flusher> flusher;
+    uint64_t flushed_blocks = 0;
     std::optional<PreviousWindow> previous;
     Reserve reserve;
     Fd signals, timer, clock_steps;
@@ -197,6 +200,7 @@ Result<void> Recorder::Impl::open_sinks() {
     config.spool.directory = options.config.spool_path;
     config.spool.max_bytes = options.config.spool_size;
     config.spool.reserve_bytes = options.config.window_size;
+    config.spool.memory_bytes = options.config.window_size;
     FR_ASSIGN(shipper, ship::Shipper::make(config, std::move(sinks)));
     return {};
 }
@@ -206,7 +210,13 @@ Result<void> Recorder::Impl::open_window() {
     config.path = options.config.window_path;
     config.size = options.config.window_size;
     config.vital_share = options.config.vital_share;
-    FR_ASSIGN(previous, PreviousWindow::set_aside(config.path));
+    FR_ASSIGN(previous, PreviousWindow::set_aside(config.path, options.paths));
+    // Into the spool before anything can go wrong with the new one.
+    if (previous->worth_shipping()) {
+        if (const auto shipped = previous->ship(*shipper, hostname, options.config.labels); !shipped)
+            log::warning("the previous window stays at {}: {}", previous->path().string(), shipped.error().message);
+    }
+    config.replace_existing = previous->replaceable();
     FR_ASSIGN(window, flight::Window::create(config, info.dump()));
     std::copy_n(window->header().recording_id, 16, recording_id.begin());
     return {};
@@ -259,6 +269,7 @@ Result<void> Recorder::Impl::open_rest() {
     PipelineConfig sizes;
     sizes.processes = process_room(options.paths);
     sizes.classes_off = classes_off;
+    sizes.seal_ns = options.config.seal_ns;
     FR_ASSIGN(pipeline, Pipeline::make(sizes, parts));
     FR_ASSIGN(scanner, ProcessScanner::make(options.paths, layout, scope));
     FR_ASSIGN(fd_list, ProcessList::make(options.paths, layout, scope));
@@ -270,6 +281,7 @@ Result<void> Recorder::Impl::open_rest() {
     cgroups.limit = options.config.sampled_cgroups;
     FR_ASSIGN(cgroup_sampler, CgroupSampler::make(layout, scope, cgroups));
     FR_ASSIGN(dumper, Dumper::make(*window, *shipper));
+    FR_ASSIGN(flusher, Flusher::make(window->fd()));
     FR_ASSIGN(control, ControlServer::listen(options.config.control_path,
                                              [this](ControlClient client, const ControlRequest& request) {
                                                  on_control(client, request);
@@ -319,6 +331,10 @@ Result<void> Recorder::Impl::start() {
     if (!signals.valid() || !timer.valid()) return fail_errno(errno, "cannot make signal and timer descriptors");
 
     FR_TRY(resolve_scope());
+    // Before anything large is taken, and again when everything is there.
+    const uint64_t rings = (options.config.vital_ring + options.config.syscall_ring) *
+                           static_cast<uint64_t>(sysconf(_SC_NPROCESSORS_CONF));
+    FR_TRY(Reserve::check_room(options.paths, layout.memory, options.config.window_size + rings + 2 * heap_reserve));
     started_ns = boot_ns();
     info["identity"] = read_identity(options.paths, {.recorder_version = options.version,
                                                      .config_hash = config_hash(options.config),
@@ -333,13 +349,10 @@ Result<void> Recorder::Impl::start() {
     info["capabilities"] = capabilities_json(probes->report());
     FR_TRY(window->set_info(info.dump()));
     FR_TRY(open_rest());
+    FR_TRY(Reserve::check_room(options.paths, layout.memory, heap_reserve));
     take_reserve();
     first_look();
     pipeline->seal();  // a recorder that is killed at once still says what was there
-    if (previous->worth_shipping()) {
-        if (const auto shipped = previous->ship(*shipper, hostname, options.config.labels); !shipped)
-            log::warning("the previous window stays at {}: {}", previous->path().string(), shipped.error().message);
-    }
     FR_TRY(probes->keep());
     give_up_rights();
     return {};
@@ -503,6 +516,8 @@ Result<void> Recorder::Impl::loop() {
     next_sample_ns = boot_ns();
     set_timer(poll_shortest_ns);
     watch_clock();
+    // A block cannot be sealed in time that was read late.
+    const uint64_t longest_ns = std::clamp(options.config.seal_ns / 2, poll_shortest_ns, poll_longest_ns);
     const uint64_t end_ns = options.run_for_ns ? boot_ns() + options.run_for_ns : 0;
     std::array<pollfd, 6 + kControlClients + 2> fds{};
     while (!stopping) {
@@ -534,6 +549,7 @@ Result<void> Recorder::Impl::loop() {
         }
         look_at_fds();
         pipeline->seal_due();
+        if (pipeline->counts().blocks != std::exchange(flushed_blocks, pipeline->counts().blocks)) flusher->kick();
         control->on_ready();
         finish_dump();
         begin_due_dump(now);
@@ -544,7 +560,7 @@ Result<void> Recorder::Impl::loop() {
         if (fill > 0.25)
             interval_ns = std::max(poll_shortest_ns, interval_ns / 4);
         else if (fill < 0.05)
-            interval_ns = std::min(poll_longest_ns, interval_ns + interval_ns / 2);
+            interval_ns = std::min(longest_ns, interval_ns + interval_ns / 2);
         set_timer(interval_ns);
     }
     stop();

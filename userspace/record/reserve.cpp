@@ -2,12 +2,14 @@
 // Taking memory and limits beforehand.
 #include "userspace/record/reserve.h"
 
+#include <fmt/format.h>
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -16,6 +18,7 @@
 #include <string>
 
 #include "userspace/base/log.h"
+#include "userspace/base/text.h"
 
 namespace flightrec::record {
 namespace {
@@ -42,6 +45,31 @@ bool raise_limit(int resource, rlim_t wanted) {
     for (size_t at = 0; at < sizeof room; at += 4096) room[at] = 0;
 }
 
+uint64_t number_in(const std::string& file) {
+    uint64_t value = UINT64_MAX;  // "max", or not there: no limit
+    std::ifstream(file) >> value;
+    return value;
+}
+
+// Pages of files that the kernel can give up: they count in a group's use, and not against us.
+uint64_t reclaimable(const std::string& directory) {
+    std::ifstream file(directory + "/memory.stat");
+    std::string key;
+    uint64_t value = 0, sum = 0;
+    while (file >> key >> value)
+        if (key == "inactive_file" || key == "active_file") sum += value;
+    return sum;
+}
+
+// The path of this process in the hierarchy: of the line "ID:CONTROLLERS:PATH" (cgroups(7)).
+std::string own_group(const SystemPaths& paths, const CgroupMount& mount) {
+    std::ifstream file(paths.proc + "/self/cgroup");
+    const std::string start = fmt::format("{}:", mount.hierarchy);
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with(start)) return line.substr(line.find(':', start.size()) + 1);
+    return "/";
+}
+
 uint64_t heap_end() { return reinterpret_cast<uint64_t>(sbrk(0)); }
 
 }  // namespace
@@ -55,6 +83,29 @@ void Reserve::prepare() {
         log::warning("no more than {} file descriptors are allowed (RLIMIT_NOFILE): not every cgroup may be sampled",
                      sysconf(_SC_OPEN_MAX));
     raise_limit(RLIMIT_MEMLOCK, RLIM_INFINITY);  // what is refused shows in take()
+}
+
+Result<void> Reserve::check_room(const SystemPaths& paths, const CgroupMount& memory, uint64_t heap_bytes) {
+    if (!memory.present()) return {};
+    uint64_t size = 0, resident = 0;  // proc(5), statm: pages
+    std::ifstream(paths.proc + "/self/statm") >> size >> resident;
+    const uint64_t needed = (size - std::min(size, resident)) * 4096 + heap_bytes;
+    for (std::string group = own_group(paths, memory);; group.resize(std::max<size_t>(group.rfind('/'), 1))) {
+        std::array<char, 4096> directory{};
+        if (memory.directory_of(group, directory)) {
+            const std::string at = directory.data();
+            const bool v2 = memory.hierarchy == 0;
+            const uint64_t limit = number_in(at + (v2 ? "/memory.max" : "/memory.limit_in_bytes"));
+            const uint64_t used = number_in(at + (v2 ? "/memory.current" : "/memory.usage_in_bytes"));
+            if (limit < (1ull << 62) && used != UINT64_MAX && needed + used > limit + reclaimable(at))
+                return fail(
+                    Code::no_space,
+                    fmt::format("the control group {} allows {} of memory, of which {} are used, and recording "
+                                "needs {} more: raise its limit, or choose a smaller --window-size",
+                                printable(group), format_bytes(limit), format_bytes(used), format_bytes(needed)));
+        }
+        if (group.size() <= 1) return {};
+    }
 }
 
 Reserve Reserve::take(uint64_t heap_bytes) {

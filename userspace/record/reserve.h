@@ -10,6 +10,8 @@
 #include <cstdint>
 
 #include "userspace/base/result.h"
+#include "userspace/record/cgroups.h"
+#include "userspace/record/emit.h"
 
 namespace flightrec::record {
 
@@ -18,6 +20,9 @@ class Reserve {
     // First of all, before any thread: one heap, the limits on descriptors and locked memory raised as far as allowed.
     // What is refused is logged; recording goes on without.
     static void prepare();
+    // Whether what take() will lock fits into the control group of this process and those above it. Code::no_space
+    // names the group: a locked process that may not be killed would hang there, not die.
+    static Result<void> check_room(const SystemPaths& paths, const CgroupMount& memory, uint64_t heap_bytes);
     // Last of the start: grows the heap by `heap_bytes`, touches the stack, locks all memory.
     static Reserve take(uint64_t heap_bytes);
 

@@ -103,7 +103,7 @@ Result<Delivery> DirectorySink::deliver(const DumpFile& dump, const Cancel& canc
     // An attempt that was interrupted after the rename. (Also: rename(2) between two links of one file does nothing.)
     if (!same_inode(dump, target)) {
         const std::string part = dump.name + ".part";
-        auto linked = dir_.link_here(dump.path, part);
+        auto linked = dump.memory >= 0 ? copy(dump, part, cancel) : dir_.link_here(dump.path, part);
         if (!linked && linked.error().code == Code::unsupported) linked = copy(dump, part, cancel);
         if (linked) linked = dir_.rename(part, dump.name);
         if (!linked) {

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,6 +12,7 @@
 #include <ctime>
 
 #include "userspace/base/text.h"
+#include "userspace/ship/spare.h"
 
 namespace flightrec::ship {
 namespace {
@@ -112,7 +114,15 @@ std::optional<Incident> incident_of_file_name(std::string_view name) {
 }
 
 Result<Fd> DumpFile::open() const {
-    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (memory >= 0) {
+        Fd copy(fcntl(memory, F_DUPFD_CLOEXEC, 0));
+        struct stat st {};
+        if (!copy.valid() || fstat(copy.get(), &st) != 0)
+            return fail_errno(errno, fmt::format("cannot open the dump {}", name));
+        if (st.st_ino != memory_inode) return fail(Code::not_found, fmt::format("the dump {} was dropped", name));
+        return copy;
+    }
+    Fd fd(with_spare([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW); }));
     if (!fd.valid()) return fail_errno(errno, fmt::format("cannot open the dump {}", path.string()));
     return fd;
 }

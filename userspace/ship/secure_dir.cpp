@@ -13,6 +13,7 @@
 #include <cstdio>
 
 #include "userspace/base/text.h"
+#include "userspace/ship/spare.h"
 
 namespace flightrec::ship {
 namespace {
@@ -162,7 +163,8 @@ Result<Fd> SecureDir::create(std::string_view name) const {
     if (!is_single_part(name)) return fail(Code::internal, fmt::format("'{}' is not a file name", printable(name)));
     FR_TRY(remove(name));
     const std::string text(name);
-    Fd fd(openat(fd_.get(), text.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    Fd fd(with_spare(
+        [&] { return openat(fd_.get(), text.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600); }));
     if (!fd.valid()) return fail_errno(errno, fmt::format("cannot make {}", shown(path_ / text)));
     return fd;
 }
@@ -171,7 +173,8 @@ Result<Fd> SecureDir::open_file(std::string_view name, bool for_writing) const {
     if (!is_single_part(name)) return fail(Code::internal, fmt::format("'{}' is not a file name", printable(name)));
     const std::string text(name);
     // O_NONBLOCK: a planted FIFO must not hang us; it means nothing for a regular file.
-    Fd fd(openat(fd_.get(), text.c_str(), (for_writing ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+    const int flags = (for_writing ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    Fd fd(with_spare([&] { return openat(fd_.get(), text.c_str(), flags); }));
     if (!fd.valid()) return fail_errno(errno, fmt::format("cannot open {}", shown(path_ / text)));
     FR_ASSIGN(const struct stat st, stat_of(fd.get(), path_ / text));
     if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())

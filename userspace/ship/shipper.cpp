@@ -15,6 +15,7 @@
 #include "userspace/base/clock.h"
 #include "userspace/base/log.h"
 #include "userspace/base/text.h"
+#include "userspace/ship/spare.h"
 #include "userspace/ship/thread.h"
 
 namespace flightrec::ship {
@@ -53,6 +54,7 @@ class Random {
 };
 
 bool is_gone(const DumpFile& dump) {
+    if (dump.memory >= 0) return false;
     struct stat st {};
     return lstat(dump.path.c_str(), &st) != 0 && errno == ENOENT;
 }
@@ -111,6 +113,7 @@ void Shipper::Core::run(size_t index) {
         if (!next.dump) {
             lock.unlock();
             spool->renew_reserve();
+            renew_spares();
             lock.lock();
             // Something may have come meanwhile; its due time says so.
             if (!stopping && spool->earliest_due(index) > monotonic_ns()) wait(lock, next.due_ns);
@@ -205,6 +208,7 @@ Result<std::unique_ptr<Shipper>> Shipper::make(const ShipperConfig& config, std:
         core->workers[i].status.describe = sinks[i]->describe();
         core->workers[i].sink = std::move(sinks[i]);
     }
+    renew_spares();
     // From here on the destructor stops what has been started.
     std::unique_ptr<Shipper> shipper(new Shipper(core));
     for (size_t i = 0; i < core->workers.size(); ++i) {

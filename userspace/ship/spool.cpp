@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -18,6 +19,7 @@
 
 #include "userspace/base/log.h"
 #include "userspace/base/text.h"
+#include "userspace/ship/spare.h"
 
 namespace flightrec::ship {
 namespace {
@@ -36,6 +38,7 @@ struct Entry {
     DumpFile dump;
     uint64_t order = 0;  // of arrival
     std::vector<Standing> standings;
+    Fd memory{};  // holds the dump when the disk did not take it
     [[nodiscard]] bool finished() const {
         return std::all_of(standings.begin(), standings.end(),
                            [](const Standing& s) { return s.state == DeliveryState::delivered; });
@@ -175,6 +178,8 @@ struct Spool::Impl {
         return std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return e.dump.incident.id() == id; });
     }
     Result<Fd> take_reserve(const std::string& part);
+    Result<Fd> open_part(const std::string& part, uint64_t expected_size);
+    Result<Fd> open_memory(uint64_t expected_size);
 };
 
 struct SpoolWriter::Impl {
@@ -184,12 +189,27 @@ struct SpoolWriter::Impl {
     Fd fd;
     uint64_t written = 0;
     Handle<XXH3_state_t*, [](XXH3_state_t* s) { XXH3_freeState(s); }> hash;
-    bool committed = false;
+    bool committed = false, in_memory = false;
+    Result<DumpFile> commit_in_memory();
 
     ~Impl() {
-        if (!committed) (void)spool->dir.remove(part);
+        if (!committed && !in_memory) (void)spool->dir.remove(part);
     }
 };
+
+Result<DumpFile> SpoolWriter::Impl::commit_in_memory() {
+    Entry entry{dump, 0, std::vector<Standing>(spool->sinks.size()), std::move(fd)};
+    struct stat st {};
+    if (fstat(entry.memory.get(), &st) != 0) return fail_errno(errno, "cannot look at a dump in memory");
+    entry.dump.memory = entry.memory.get();
+    entry.dump.memory_inode = st.st_ino;
+    dump = entry.dump;
+    const std::lock_guard io(spool->io);
+    committed = true;
+    spool->add(std::move(entry));
+    spool->drop_surplus();
+    return dump;
+}
 
 // ---- the writer ----------------------------------------------------------------------------------------------
 
@@ -216,6 +236,7 @@ Result<DumpFile> SpoolWriter::commit() {
     if (w.written > spool.config.max_bytes)
         return fail(Code::no_space, fmt::format("the dump ({}) is larger than the spool may be ({}): raise its limit",
                                                 format_bytes(w.written), format_bytes(spool.config.max_bytes)));
+    if (w.in_memory) return w.commit_in_memory();
     if (ftruncate(w.fd.get(), static_cast<off_t>(w.written)) != 0 || fsync(w.fd.get()) != 0)
         return fail_errno(errno, fmt::format("cannot sync {}", printable(w.dump.path.string())));
     Entry entry{w.dump, 0, std::vector<Standing>(spool.sinks.size())};
@@ -408,6 +429,28 @@ Result<Fd> Spool::Impl::take_reserve(const std::string& part) {
     return std::move(reserve);
 }
 
+Result<Fd> Spool::Impl::open_part(const std::string& part, uint64_t expected_size) {
+    auto fresh = dir.create(part);
+    if (!fresh) return std::unexpected(fresh.error().within("spool"));
+    const bool room = expected_size == 0 || fallocate(fresh->get(), 0, 0, static_cast<off_t>(expected_size)) == 0;
+    if (!room && errno != EOPNOTSUPP && errno != ENOSYS)
+        return fail_errno(errno, fmt::format("spool {}: no room for a dump of {}", printable(dir.path().string()),
+                                             format_bytes(expected_size)));
+    return fresh;
+}
+
+Result<Fd> Spool::Impl::open_memory(uint64_t expected_size) {
+    uint64_t used = 0;
+    {
+        const std::lock_guard lock_list(list);
+        for (const auto& entry : entries) used += entry.memory.valid() ? entry.dump.size : 0;
+    }
+    if (used + expected_size > config.memory_bytes) return fail(Code::no_space, "no memory for another dump");
+    Fd fd(with_spare([] { return memfd_create("flightrec-dump", MFD_CLOEXEC); }));
+    if (!fd.valid()) return fail_errno(errno, "cannot make a file in memory");
+    return fd;
+}
+
 Result<SpoolWriter> Spool::begin(const Incident& incident, uint64_t expected_size) {
     auto& s = *impl_;
     if (expected_size > s.config.max_bytes)
@@ -427,13 +470,16 @@ Result<SpoolWriter> Spool::begin(const Incident& incident, uint64_t expected_siz
         w->fd = std::move(*reserved);
         return SpoolWriter(std::move(w));
     }
-    auto fresh = s.dir.create(w->part);
-    if (!fresh) return std::unexpected(fresh.error().within("spool"));
+    auto fresh = s.open_part(w->part, expected_size);
+    if (!fresh) {
+        auto memory = s.open_memory(expected_size);
+        if (!memory) return std::unexpected(fresh.error());
+        log::warning("{}; the dump is kept in memory until it is delivered", fresh.error().message);
+        (void)s.dir.remove(w->part);
+        w->in_memory = true;
+        fresh = std::move(memory);
+    }
     w->fd = std::move(*fresh);
-    const bool room = expected_size == 0 || fallocate(w->fd.get(), 0, 0, static_cast<off_t>(expected_size)) == 0;
-    if (!room && errno != EOPNOTSUPP && errno != ENOSYS)
-        return fail_errno(errno, fmt::format("spool {}: no room for a dump of {}", printable(s.dir.path().string()),
-                                             format_bytes(expected_size)));
     return SpoolWriter(std::move(w));
 }
 
@@ -457,6 +503,7 @@ void Spool::enlist(const DumpFile& dump) {
         if (s.find(dump.incident.id()) != s.entries.end()) return;
     }
     struct stat st {};
+    if (dump.memory >= 0) return;  // commit() has put it on the list
     // Dropped or delivered since it was committed: nothing to do.
     if (lstat(dump.path.c_str(), &st) != 0 || dump.path.parent_path() != s.dir.path()) return;
     s.add({dump, 0, std::vector<Standing>(s.sinks.size())});
@@ -488,6 +535,7 @@ void Spool::settle(const std::string& incident_id, size_t sink, const Standing& 
         if (at == s.entries.end()) return;  // dropped meanwhile
         at->standings[sink] = standing;
         name = at->dump.name;
+        if (at->memory.valid()) name.clear();
         if (at->finished()) {
             s.counters.bytes -= at->dump.size;
             --s.counters.incidents;
@@ -496,6 +544,7 @@ void Spool::settle(const std::string& incident_id, size_t sink, const Standing& 
             state = sealed(state_of(*at, s.sinks));
         }
     }
+    if (name.empty()) return;  // in memory: nothing of it is on the disk
     if (state.empty())
         s.remove_files(name);
     else if (auto written = s.dir.write(state_name(name), state); !written)

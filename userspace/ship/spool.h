@@ -8,6 +8,9 @@
 // Every file is written whole under another name and renamed. A `.flight` without a readable state file is
 // adopted by its name; a `.part` left by a killed recorder is removed. State files carry a version and a hash.
 //
+// A dump that the disk does not take (full, read-only, failing) is kept in memory (memfd_create(2)) until it is
+// delivered, at most SpoolConfig::memory_bytes of them; it does not survive a restart, which is said in the log.
+//
 // Threads: any. Files are never written while the lock on the list is held, so next(), enlist() and status()
 // never wait for a disk.
 #pragma once
@@ -31,6 +34,7 @@ struct SpoolConfig {
     uint64_t max_bytes = 512ull << 20;  // of finished dumps; the one being written and the reserve come on top
     uint32_t max_incidents = 64;
     uint64_t reserve_bytes = 0;  // disk blocks (and a file descriptor) held for the next dump; 0: none
+    uint64_t memory_bytes = 0;   // of dumps that the disk does not take; 0: such a dump fails
 };
 
 enum class DeliveryState {

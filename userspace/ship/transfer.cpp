@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@
 #include "userspace/ship/make_sink.h"
 #include "userspace/ship/resolver.h"
 #include "userspace/ship/secret_file.h"
+#include "userspace/ship/spare.h"
 
 namespace flightrec::ship {
 namespace {
@@ -161,6 +163,10 @@ size_t keep_location(char* data, size_t size, size_t count, void* context) {
     return size * count;
 }
 
+curl_socket_t open_socket(void*, curlsocktype, curl_sockaddr* address) {
+    return with_spare([&] { return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol); });
+}
+
 CURLcode use_store(CURL*, void* ssl_ctx, void* store) {
     auto* trust = static_cast<X509_STORE*>(store);
     X509_STORE_up_ref(trust);
@@ -277,6 +283,7 @@ Result<void> Transfer::Impl::set_up() {
     set(CURLOPT_WRITEDATA, &upload);
     set(CURLOPT_HEADERFUNCTION, keep_location);
     set(CURLOPT_HEADERDATA, &upload);
+    set(CURLOPT_OPENSOCKETFUNCTION, open_socket);
     set(CURLOPT_USERAGENT, "flightrec");
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(options.max_time.count()));

@@ -87,6 +87,30 @@ TEST(Spool, AnUncommittedDumpLeavesNothing) {
     EXPECT_EQ(spool->pending(0), 0u);
 }
 
+TEST(Spool, ADumpThatNoDiskTakesIsKeptInMemory) {
+    const TempDir dir;
+    SpoolConfig config = config_at(dir.path() / "spool");
+    config.memory_bytes = 5000;
+    const auto spool = open_spool(config);
+    std::filesystem::remove_all(dir.path() / "spool");
+    const DumpFile dump = put(*spool, 1, 3000);
+    EXPECT_EQ(spool->pending(0), 1U);
+    const auto next = spool->next(0, 0);
+    ASSERT_TRUE(next.dump);
+    const auto fd = next.dump->open();
+    ASSERT_TRUE(fd) << fd.error().message;
+    std::string bytes(4000, '\0');
+    EXPECT_EQ(pread(fd->get(), bytes.data(), bytes.size(), 0), 3000);
+    bytes.resize(3000);
+    EXPECT_EQ(bytes, content(3000, 1));
+    // There is no memory for a second one until the first is delivered.
+    EXPECT_FALSE(put(*spool, make_incident(2), 3000));
+    for (const size_t sink : {0, 1}) spool->settle(dump.incident.id(), sink, with_state(DeliveryState::delivered));
+    EXPECT_EQ(spool->counters().incidents, 0U);
+    EXPECT_FALSE(dump.open());
+    EXPECT_TRUE(put(*spool, make_incident(2), 3000));
+}
+
 TEST(Spool, IsEmptyWhenEverySinkHasTheDump) {
     const TempDir tree;
     const auto spool = open_spool(config_at(tree / "s"));

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernel panic (sysrq-c) and power loss: the next boot finds the window, says how it ended, and ships it.
+
+Two boots of one guest on one disk. In the first a workload makes events until the kernel panics, or the power is taken
+away (QEMU is killed), by the seed. The second boot must ship the first one's window as an incident of its own that
+names the end, verifies, and holds vital events up to about a second before it. With a persistent-memory device (QEMU's
+nvdimm, mounted with dax; odd seeds of each) the limit is a tenth of that. With ramoops the last lines of the kernel log
+are in pstore.
+"""
+import os
+import re
+
+COUNT = 12
+SHORT = 0
+
+# Counts up, one process and one line on the console each: what the recording has to show.
+FIRST = r"""
+%(mount)s
+flightrec record --window %(window)s --window-size 16M --to "$SINK_TLS" --ca-file $SINK_CA >/var/out/record.log 2>&1 &
+wait_for 60 grep -q '^recording' /var/out/record.log || fail "not recording: $(cat /var/out/record.log)"
+sync
+i=0
+while [ $i -lt %(rounds)s ]; do i=$((i + 1)); short_lived --count 1 --exec /bin/true >/dev/null; done &
+sleep %(sleep)s
+cut -d' ' -f1 /proc/uptime >/dev/ttyS0
+echo "end comes at $(cut -d' ' -f1 /proc/uptime)" >/dev/ttyS0
+%(end)s
+sleep 100
+"""
+SECOND = r"""
+%(mount)s
+mkdir -p /sys/fs/pstore; mount -t pstore pstore /sys/fs/pstore 2>/dev/null
+ls /sys/fs/pstore >/var/out/pstore
+cat /sys/fs/pstore/* >/var/out/pstore.text 2>/dev/null
+flightrec record --window %(window)s --window-size 16M --to "$SINK_TLS" --ca-file $SINK_CA >/var/out/record2.log 2>&1 &
+recorder=$!
+wait_for 60 grep -q '^recording' /var/out/record2.log || fail "not recording: $(cat /var/out/record2.log)"
+await_dumps 1
+stop_recorder
+"""
+
+
+def run(fault):
+    panic = fault.seed % 2 == 0
+    pmem = fault.seed // 2 % 2 == 1
+    settings = {}
+    window, mount = "/var/lib/flightrec/window.flight", ""
+    if pmem:
+        image = fault.folder / "pmem"
+        with open(image, "wb") as file:
+            file.truncate(128 << 20)
+        settings = {"qemu": ["-machine", "q35,nvdimm=on", "-m", "512,slots=2,maxmem=2G", "-object",
+                             f"memory-backend-file,id=pm,share=on,mem-path={image},size=128M",
+                             "-device", "nvdimm,id=nv,memdev=pm"],
+                    "modules": ["nfit", "nd_pmem"]}
+        os.sync()
+        window = "/pm/window.flight"
+        mount = ("mkdir -p /pm; mount -t ext4 -o dax=always /dev/pmem0 /pm || mount -t ext4 /dev/pmem0 /pm || "
+                 "fail 'no pmem'; grep /pm /proc/mounts >/var/out/pm")
+        make_file_system(image)
+    values = {"window": window, "mount": mount, "rounds": 1000000, "sleep": f"{fault.random.uniform(4, 7):.2f}",
+              "end": "echo c >/proc/sysrq-trigger" if panic else "echo 'now the power goes' >/dev/ttyS0"}
+
+    def power(run):
+        if not run.serials and not panic:
+            run.machine.wait_for("now the power goes", 120)
+            run.machine.kill()
+
+    result = fault.guest([FIRST % values, SECOND % values], during=power, may_die=True, memory=512,
+                         append="ramoops.mem_address=0x1f000000 ramoops.mem_size=0x100000 ramoops.record_size=0x20000 "
+                                "ramoops.console_size=0x20000 memmap=1M$0x1f000000 sysrq_always_enabled", **settings)
+    fault.expect("init: case ended with 0" in result.serial, f"the second boot failed: {result.serial[-1500:]}")
+    if panic:
+        fault.expect("Kernel panic" in result.serials[0], "no panic in the first boot")
+    dump = result.dumps(1)[0]
+    fault.expect(re.search(r"previous", dump.name), f"the incident is not the previous boot: {dump.name}")
+    verified = result.flightrec("verify", dump, status=None)
+    fault.expect(": intact" in verified, f"the window of the dead boot is damaged: {verified[:600]}")
+    said = re.search(r"end comes at ([\d.]+)", result.serials[0])
+    fault.expect(said, "the first boot did not come to its end")
+    end = float(said.group(1))
+    vital = [e["boot_ns"] for e in result.events(dump, "--class", "fork,exec,exit")]
+    fault.expect(vital, "no vital event in the window of the dead boot")
+    missing = end - max(vital) / 1e9
+    limit = 0.2 if pmem else 1.0
+    fault.figure(f"s before the end{', pmem' if pmem else ''}", missing)
+    report = result.flightrec("report", dump)
+    fault.note(f"{'panic' if panic else 'power loss'}{', pmem' if pmem else ''}: last vital event {missing:.3f} s before "
+               f"the end; {report.splitlines()[0][:100]}; pstore: {result.out('pstore').split()}")
+    fault.expect(missing < limit, f"the last vital event is {missing:.2f} s before the end")
+    fault.expect("broke off" in report or "previous" in report, f"the report does not say how it ended:\n{report}")
+
+
+def make_file_system(image):
+    import subprocess
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-F", "-b", "4096", str(image)], check=True)
