@@ -54,7 +54,7 @@ def run(fault):
     with bpf_file_system(fault.folder / "bpf") as pins, recording.Scope() as scope:
         options = ("--pin", "--pin-folder", pins / "flightrec", "--no-crash-trigger")
         with recording.Recorder(scope, *options) as recorder:
-            load = scope.start([recording.workload("numbered_calls"), "--rate", "4000", "--fork", "200"],
+            load = scope.start([recording.workload("numbered_calls"), "--rate", "4000", "--fork", "200", "--nap", "1000"],
                                stdout=subprocess.PIPE)
             recorder.settle(0.5)
             recorder.process.kill()

@@ -4,7 +4,7 @@
 Two boots of one guest on one disk. In the first a workload makes events until the kernel panics, or the power is taken
 away (QEMU is killed), by the seed. The second boot must ship the first one's window as an incident of its own that
 names the end, verifies, and holds vital events up to about a second before it. With a persistent-memory device (QEMU's
-nvdimm, mounted with dax; odd seeds of each) the limit is a tenth of that. With ramoops the last lines of the kernel log
+nvdimm, mounted with dax) the limit is 100 ms, with blocks sealed after 30 ms. With ramoops the last lines of the kernel log
 are in pstore.
 """
 import os
@@ -14,9 +14,13 @@ COUNT = 12
 SHORT = 0
 
 # Counts up, one process and one line on the console each: what the recording has to show.
+RAMOOPS = """insmod $(grep ramoops /etc/modules.order) mem_address=0x1f000000 mem_size=0x100000 record_size=0x20000 || \\
+    fail "no ramoops"
+"""
 FIRST = r"""
 %(mount)s
-flightrec record --window %(window)s --window-size 16M --to "$SINK_TLS" --ca-file $SINK_CA >/var/out/record.log 2>&1 &
+%(ramoops)s
+flightrec record --window %(window)s --window-size 16M %(options)s --to "$SINK_TLS" --ca-file $SINK_CA >/var/out/record.log 2>&1 &
 wait_for 60 grep -q '^recording' /var/out/record.log || fail "not recording: $(cat /var/out/record.log)"
 sync
 i=0
@@ -29,6 +33,7 @@ sleep 100
 """
 SECOND = r"""
 %(mount)s
+%(ramoops)s
 mkdir -p /sys/fs/pstore; mount -t pstore pstore /sys/fs/pstore 2>/dev/null
 ls /sys/fs/pstore >/var/out/pstore
 cat /sys/fs/pstore/* >/var/out/pstore.text 2>/dev/null
@@ -43,7 +48,11 @@ stop_recorder
 def run(fault):
     panic = fault.seed % 2 == 0
     pmem = fault.seed // 2 % 2 == 1
-    settings = {}
+    # The guest's memory is a file, so that what ramoops keeps in it outlives QEMU, as it outlives a warm reset.
+    ram = fault.folder / "ram"
+    settings = {"qemu": ["-object", f"memory-backend-file,id=ram0,size=512M,mem-path={ram},share=on",
+                         "-machine", "memory-backend=ram0"], "modules": ["ramoops"]}
+    ramoops = RAMOOPS
     window, mount = "/var/lib/flightrec/window.flight", ""
     if pmem:
         image = fault.folder / "pmem"
@@ -54,11 +63,12 @@ def run(fault):
                              "-device", "nvdimm,id=nv,memdev=pm"],
                     "modules": ["nfit", "nd_pmem"]}
         os.sync()
+        ramoops = ""
         window = "/pm/window.flight"
         mount = ("mkdir -p /pm; mount -t ext4 -o dax=always /dev/pmem0 /pm || mount -t ext4 /dev/pmem0 /pm || "
                  "fail 'no pmem'; grep /pm /proc/mounts >/var/out/pm")
         make_file_system(image)
-    values = {"window": window, "mount": mount, "rounds": 1000000, "sleep": f"{fault.random.uniform(4, 7):.2f}",
+    values = {"window": window, "mount": mount, "ramoops": ramoops, "options": "--seal-after 30ms" if pmem else "", "rounds": 1000000, "sleep": f"{fault.random.uniform(4, 7):.2f}",
               "end": "echo c >/proc/sysrq-trigger" if panic else "echo 'now the power goes' >/dev/ttyS0"}
 
     def power(run):
@@ -67,8 +77,7 @@ def run(fault):
             run.machine.kill()
 
     result = fault.guest([FIRST % values, SECOND % values], during=power, may_die=True, memory=512,
-                         append="ramoops.mem_address=0x1f000000 ramoops.mem_size=0x100000 ramoops.record_size=0x20000 "
-                                "ramoops.console_size=0x20000 memmap=1M$0x1f000000 sysrq_always_enabled", **settings)
+                         append="memmap=1M$0x1f000000 sysrq_always_enabled", **settings)
     fault.expect("init: case ended with 0" in result.serial, f"the second boot failed: {result.serial[-1500:]}")
     if panic:
         fault.expect("Kernel panic" in result.serials[0], "no panic in the first boot")
@@ -87,6 +96,11 @@ def run(fault):
     report = result.flightrec("report", dump)
     fault.note(f"{'panic' if panic else 'power loss'}{', pmem' if pmem else ''}: last vital event {missing:.3f} s before "
                f"the end; {report.splitlines()[0][:100]}; pstore: {result.out('pstore').split()}")
+    if panic and not pmem:
+        lines = [e["text"] for e in result.events(dump, "--class", "kmsg")]
+        fault.expect(any("Kernel panic" in line for line in lines), f"the panic is not in the dump; pstore has "
+                                                                    f"{result.out('pstore.text')[-800:]}")
+        fault.expect("Kernel panic" in report, f"the report does not name the panic:\n{report}")
     fault.expect(missing < limit, f"the last vital event is {missing:.2f} s before the end")
     fault.expect("broke off" in report or "previous" in report, f"the report does not say how it ended:\n{report}")
 

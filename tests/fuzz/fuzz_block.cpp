@@ -39,7 +39,7 @@ void expect_same(std::span<const EventRef> events, BlockDecoder& decoder) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    if (size < 4) return 0;
+    if (size < 5) return 0;
     static BlockDecoder decoder;
     fr_block_header header{};
     header.kind = static_cast<uint8_t>(data[0] % 4);

@@ -46,7 +46,7 @@ void seal(std::vector<std::byte>& bytes) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    if (size < 1 || size > (1u << 20)) return 0;
+    if (size < 2 || size > (1u << 20)) return 0;
     std::vector<std::byte> bytes(size - 1);
     std::memcpy(bytes.data(), data + 1, bytes.size());
     if (data[0] & 1) seal(bytes);

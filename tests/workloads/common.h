@@ -2,6 +2,7 @@
 // What the workloads share: options of the form --name value, and one line of text to a file descriptor.
 #pragma once
 
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,16 @@ static inline bool flag(int argc, char** argv, const char* name) {
     for (int i = 1; i < argc; ++i)
         if (strcmp(argv[i], name) == 0) return true;
     return false;
+}
+
+// "--uid N": becomes that user and group, for good.
+static inline void become_user(int argc, char** argv) {
+    const long uid = option_number(argc, argv, "--uid", -1);
+    if (uid < 0) return;
+    if (setgroups(0, nullptr) != 0 || setgid(static_cast<gid_t>(uid)) != 0 || setuid(static_cast<uid_t>(uid)) != 0) {
+        perror(argv[0]);
+        exit(3);
+    }
 }
 
 static inline void sleep_ms(long ms) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens files until the system has no more (ENFILE) or this process may have no more, keeps at it --hold MS: whatever
-// becomes free is taken at once. Prints "full" when it got there.
+// becomes free is taken at once. --uid N: as that user. Prints "full" when it got there.
 #include <errno.h>
 #include <fcntl.h>
 #include <time.h>
@@ -10,6 +10,7 @@
 int main(int argc, char** argv) {
     const long hold = option_number(argc, argv, "--hold", 1000);
     const long pause_us = option_number(argc, argv, "--pause", 2000);
+    become_user(argc, argv);
     timespec begin{}, now{};
     clock_gettime(CLOCK_MONOTONIC, &begin);
     long opened = 0;

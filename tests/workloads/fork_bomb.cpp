@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Forks until fork fails or --max children exist, holds them --hold MS, then ends them all; prints how many and why.
+// --uid N: as that user. With --again MS it tries to fork that often while it holds them, and prints "forks again" when
+// one succeeds.
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -10,6 +12,8 @@
 int main(int argc, char** argv) {
     const long max = option_number(argc, argv, "--max", 200);
     const long hold = option_number(argc, argv, "--hold", 200);
+    const long again = option_number(argc, argv, "--again", 0);
+    become_user(argc, argv);
     const pid_t parent = getpid();
     long made = 0;
     int error = 0;
@@ -28,7 +32,16 @@ int main(int argc, char** argv) {
     }
     printf("children %ld errno %d (%s)\n", made, error, error != 0 ? strerror(error) : "none");
     fflush(stdout);
-    sleep_ms(hold);
+    for (long slept = 0; again > 0 && slept < hold; slept += again) {
+        sleep_ms(again);
+        const pid_t child = fork();
+        if (child == 0) _exit(0);
+        if (child < 0) continue;
+        waitpid(child, nullptr, 0);
+        printf("forks again\n");
+        fflush(stdout);
+    }
+    if (again == 0) sleep_ms(hold);
     // The children die with this process: PR_SET_PDEATHSIG.
     return error != 0 ? 1 : 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes numbered calls until SIGTERM: lseek(fd, N) with N = 1, 2, 3, …, about --rate a second, paced without further
-// system calls. Every --fork N calls a child that exits at once (0: none). Prints the last number and the children.
+// system calls, or with naps of --nap US where it is ahead. Every --fork N calls a child that exits at once (0: none).
+// Prints the last number and the children.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -22,6 +23,7 @@ long now_us() {
 
 int main(int argc, char** argv) {
     const long rate = option_number(argc, argv, "--rate", 5000);
+    const long nap_us = option_number(argc, argv, "--nap", 0);
     const long fork_every = option_number(argc, argv, "--fork", 0);
     struct sigaction action {};
     action.sa_handler = [](int) { stopping = 1; };
@@ -34,8 +36,8 @@ int main(int argc, char** argv) {
     long number = 0, children = 0;
     const long began = now_us();
     while (stopping == 0) {
-        while (stopping == 0 && now_us() < began + number * 1'000'000 / rate) {
-        }
+        while (stopping == 0 && now_us() < began + number * 1'000'000 / rate)
+            if (nap_us > 0) usleep(static_cast<useconds_t>(nap_us));
         lseek(fd, ++number, SEEK_SET);
         if (fork_every == 0 || number % fork_every != 0) continue;
         const pid_t child = fork();

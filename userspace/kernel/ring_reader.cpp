@@ -97,13 +97,27 @@ uint64_t RingReader::overwritten(uint32_t cpu) const {
 void RingReader::resume(uint32_t cpu, const RingMark& mark) {
     cursors_[cpu].position = mark.position;
     cursors_[cpu].next_seq = mark.next_seq;
-    cursors_[cpu].drained = mark.next_seq;  // none of them is missing here
     bases_[cpu] = mark;
-    stored_[cpu] = {mark.skipped, mark.failed};
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) {
+        bases_[cpu].next_seq[c] -= std::min(mark.lost[c], mark.next_seq[c]);
+        if (mark.lost[c] > 0) cursors_[cpu].overruns = 1;
+    }
+    cursors_[cpu].drained = bases_[cpu].next_seq;
+    stored_[cpu] = {mark.skipped, mark.failed, {}};
 }
 
 RingMark RingReader::mark(uint32_t cpu) const {
-    return {cursors_[cpu].position, cursors_[cpu].next_seq, stored_[cpu].skipped, stored_[cpu].failed};
+    const RingCursor& cursor = cursors_[cpu];
+    RingMark out{cursor.position, cursor.next_seq, stored_[cpu].skipped, stored_[cpu].failed, {}};
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) {
+        const uint64_t lost = cursor.next_seq[c] - std::min(cursor.next_seq[c], cursor.drained[c]);
+        const uint64_t told = stored_[cpu].lost[c];
+        if (lost >= told)
+            out.lost[c] = lost - told;
+        else  // told of an empty ring, whose last events were not seen: they are accounted for
+            out.next_seq[c] += told - lost;
+    }
+    return out;
 }
 
 void RingReader::totals_are_stored() { stored_ = told_; }
@@ -120,6 +134,7 @@ RingTotals RingReader::totals() const {
             const uint64_t placed = known.placed[c], decided = known.decided[c];
             told_[cpu].skipped[c] = skipped;
             told_[cpu].failed[c] = failed;
+            told_[cpu].lost[c] = decided - std::min(decided, cursor.drained[c]);
             t.produced[c] += placed - base.next_seq[c] + skipped - base.skipped[c] + failed - base.failed[c];
             t.drained[c] += cursor.drained[c] - base.next_seq[c];
             t.overwritten[c] += decided - std::min(decided, cursor.drained[c]);

@@ -34,6 +34,8 @@ struct RingMark {
     uint64_t position = 0;
     std::array<uint64_t, FR_CLASS_COUNT> next_seq{};
     std::array<uint64_t, FR_CLASS_COUNT> skipped{}, failed{};  // as the last ledger that was stored had them
+    std::array<uint64_t, FR_CLASS_COUNT>
+        lost{};  // overwritten before next_seq, and not yet in a ledger that was stored
 };
 
 // Sums over all CPUs of one track at one moment; after resume() only what came after the mark.
@@ -71,7 +73,7 @@ class RingReader {
     void resume(uint32_t cpu, const RingMark& mark);
     // While drain() hands out a record: everything before that record.
     [[nodiscard]] RingMark mark(uint32_t cpu) const;
-    // The totals asked for last were stored: mark() has their skipped and failed ones from now on.
+    // The totals asked for last were stored: mark() takes their skipped, failed and lost ones as told from now on.
     void totals_are_stored();
     // Bytes written but not drained.
     [[nodiscard]] uint64_t backlog(uint32_t cpu) const;
@@ -147,7 +149,7 @@ class RingReader {
     uint32_t size_, page_, ahead_;
     uint64_t stride_;
     struct Refused {
-        std::array<uint64_t, FR_CLASS_COUNT> skipped{}, failed{};
+        std::array<uint64_t, FR_CLASS_COUNT> skipped{}, failed{}, lost{};
     };
     std::vector<RingCursor> cursors_;
     std::vector<RingMark> bases_;        // what resume() was given

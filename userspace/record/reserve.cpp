@@ -46,9 +46,9 @@ bool raise_limit(int resource, rlim_t wanted) {
 }
 
 uint64_t number_in(const std::string& file) {
-    uint64_t value = UINT64_MAX;  // "max", or not there: no limit
-    std::ifstream(file) >> value;
-    return value;
+    uint64_t value = 0;
+    std::ifstream stream(file);
+    return stream >> value ? value : UINT64_MAX;  // "max", or not there: no limit
 }
 
 // Pages of files that the kernel can give up: they count in a group's use, and not against us.
