@@ -42,7 +42,7 @@ constexpr auto allowed = std::to_array<int>({
         __NR_getpeername, __NR_setsockopt, __NR_getsockopt,
         // memory
         __NR_brk, __NR_mmap, __NR_munmap, __NR_mremap, __NR_mprotect, __NR_madvise, __NR_msync, __NR_memfd_create,
-        __NR_mlock, __NR_munlock,
+        __NR_open_by_handle_at, __NR_mlock, __NR_munlock,
         // about itself
         __NR_getpid, __NR_gettid, __NR_getppid, __NR_getuid, __NR_geteuid, __NR_getgid, __NR_getegid, __NR_getrusage,
         __NR_getrandom, __NR_clock_gettime, __NR_clock_getres, __NR_gettimeofday, __NR_times, __NR_uname, __NR_sysinfo,
