@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (data[0] & 1) seal(bytes);
     const auto file = FlightFile::from_memory(bytes, "fuzz");
     if (!file) return 0;
-    static auto processes = ProcessTable::make({64, true});
+    static auto processes = ProcessTable::make({64, 64});
     static auto cgroups = CgroupTable::make({64, true});
     ReadOptions options;
     if (data[0] & 2) options.from_ns = file->first_ns() + 50;

@@ -12,6 +12,7 @@ import unittest
 
 import recording
 
+OK = 0
 USAGE, NOT_FOUND, PERMISSION, UNSUPPORTED, DAMAGED, IO, NETWORK, BUSY, NO_SPACE = range(2, 11)
 
 
@@ -189,6 +190,36 @@ class Running(BadInput):
                 self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
                 for word in words:
                     self.assertRegex(done.stderr, word)
+
+    def test_the_smallest_window_records(self):
+        recorder = self.enterContext(recording.Recorder(self.scope, window_size="4M"))
+        self.scope.run([recording.workload("syscall_loop"), "--call", "mix", "--count", "2000"])
+        recorder.settle()
+        dump = recorder.dump()
+        recorder.stop()
+        self.assertEqual(recording.flightrec("verify", dump).returncode, OK)
+
+    def test_options_file(self):
+        common = ["record", "--scope", self.scope.path, "--window", self.folder / "options.flight", "--spool",
+                  self.folder / "options.spool", "--control", self.folder / "options.sock", "--run-for", "200ms"]
+        whole = self.write("whole.conf", b'window-size = 8M  # small\nto = ["%s/a", "%s/b"]\nno-crash-trigger = true\n'
+                           % (str(self.folder).encode(), str(self.folder).encode()))
+        for name in ("a", "b"):
+            (self.folder / name).mkdir()
+        done = recording.flightrec(*common, "--config", whole)
+        self.assertEqual(done.returncode, OK, done.stderr)
+        self.assertIn("(7.6 MiB, the last ones", done.stdout)
+        for name in ("a", "b"):
+            self.assertIn(f"dumps go to directory {self.folder}/{name} ", done.stdout)
+        # What the command line says is stronger.
+        done = recording.flightrec(*common, "--config", whole, "--window-size", "16M")
+        self.assertIn("(15.6 MiB, the last ones", done.stdout)
+        for content, words in ((b"bogus = 1", "bogus is no option"), (b"[record]\nscope = 1", "sections are not known"),
+                               (b"window-size = 64Q", "64Q: not a size"), (b"keep = many", 'keep: "many"'),
+                               (b"quiet = 7", "quiet is a flag")):
+            with self.subTest(content=content):
+                self.refused(USAGE, [words], *common, "--config", self.write("bad.conf", content))
+        self.refused(NOT_FOUND, ["options file"], *common, "--config", self.folder / "nonexistent.conf")
 
     def write(self, name, content):
         path = self.folder / name

@@ -10,6 +10,7 @@
 #include "userspace/base/log.h"
 #include "userspace/base/text.h"
 #include "userspace/cli/commands.h"
+#include "userspace/cli/config_file.h"
 #include "userspace/record/identity.h"
 #include "userspace/record/recorder.h"
 
@@ -19,7 +20,8 @@ namespace {
 // What the command line says, as text where it is a size or a duration.
 struct RecordArguments {
     record::RecorderOptions options;
-    std::string window_size, vital_ring, syscall_ring, spool_size, tail, debounce, run_for, sample_period, seal_after;
+    std::string window_size, vital_ring, syscall_ring, spool_size, tail, debounce, run_for, sample_period, seal_after,
+        config_file;
     std::vector<std::string> labels;
     bool verbose = false, quiet = false;
 };
@@ -159,16 +161,22 @@ void add_record(CLI::App& app, Command& chosen) {
     auto arguments = std::make_shared<RecordArguments>();
     for (auto add : {add_window_options, add_what_options, add_incident_options, add_shipping_options})
         add(*cmd, *arguments);
-    cmd->set_config("--config", "", "Read options from this file (long option names, as 'window-size = 64M')");
     cmd->add_flag("--pin", arguments->options.config.pin,
                   "The kernel goes on recording when the recorder ends, and the next one goes on from there; "
                   "rm -r the folder to stop it");
     cmd->add_option("--pin-folder", arguments->options.config.pin_path, "Where, on a bpf file system")
         ->capture_default_str();
+    cmd->add_option("--config", arguments->config_file,
+                    "Read options from this file too, a line each: window-size = 64M");
     cmd->add_option("--run-for", arguments->run_for, "Stop by itself after this time");
     cmd->add_flag("-q,--quiet", arguments->quiet, "Print no summary at start");
     cmd->add_flag("-v,--verbose", arguments->verbose, "Print what is being done");
-    cmd->callback([arguments, &chosen] { chosen = [arguments] { return run(*arguments); }; });
+    cmd->callback([arguments, cmd, &chosen] {
+        chosen = [arguments, cmd]() -> Result<int> {
+            if (!arguments->config_file.empty()) FR_TRY(read_config_file(*cmd, arguments->config_file));
+            return run(*arguments);
+        };
+    });
 }
 
 }  // namespace flightrec::cli

@@ -3,9 +3,11 @@
 #include "userspace/flight/cgroup_table.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "userspace/flight/event_builder.h"
@@ -26,6 +28,10 @@ struct CgroupTable::Impl {
     size_t touched = 0, count = 0;
     uint32_t free_list = nil;
     uint64_t removals = 0, dropped = 0;
+    // The ids last removed, a ring: one CPU's events are applied after another's, a removal perhaps before the making.
+    // An id is never given twice (kernfs, fs/kernfs/dir.c).
+    std::array<std::pair<uint64_t, uint64_t>, 256> removed_ids{};  // id, hierarchy
+    size_t next_removed = 0;
     mutable EventBuilder builder;
 
     [[nodiscard]] size_t slot(uint64_t id) const { return ((id * 0x9e3779b97f4a7c15u) >> 32) & (buckets.size() - 1); }
@@ -73,11 +79,14 @@ struct CgroupTable::Impl {
         ++count;
         return &entries[i].cgroup;
     }
+    [[nodiscard]] bool was_removed(uint64_t id, uint64_t hierarchy) const {
+        return std::find(removed_ids.begin(), removed_ids.end(), std::pair{id, hierarchy}) != removed_ids.end();
+    }
     void learn(uint64_t id, uint64_t hierarchy, const EventRef& event, uint32_t level, bool level_known) {
         if (id == 0) return;
         const auto path = find_blob(event, FR_BLOB_TEXT);
         Cgroup* c = find(id, hierarchy);
-        if (c == nullptr && !path) return;
+        if (c == nullptr && (!path || was_removed(id, hierarchy))) return;
         if (c == nullptr) c = add(id, hierarchy);
         if (c == nullptr) return;
         entries[static_cast<size_t>(reinterpret_cast<Entry*>(c) - entries.get())].removal = 0;
@@ -89,6 +98,7 @@ struct CgroupTable::Impl {
         if (c->path_size > 0) std::memcpy(c->path_bytes, path->text.data(), c->path_size);
     }
     void remove(uint64_t id, uint64_t hierarchy) {
+        removed_ids[next_removed++ % removed_ids.size()] = {id, hierarchy};
         Cgroup* c = find(id, hierarchy);
         if (c == nullptr) return;
         const auto i = static_cast<uint32_t>(reinterpret_cast<Entry*>(c) - entries.get());

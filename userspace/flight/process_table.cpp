@@ -47,7 +47,7 @@ struct ProcessTable::Impl {
     size_t touched = 0;  // entries that were ever used
     uint32_t free_list = nil;
     uint32_t oldest_exited = nil, newest_exited = nil;
-    size_t count = 0, living = 0;
+    size_t count = 0, living = 0, exited = 0;
     uint64_t dropped = 0;
     mutable EventBuilder builder;
 
@@ -88,6 +88,7 @@ void ProcessTable::Impl::remove(uint32_t i) {
     Entry& e = entries[i];
     if (e.process.exited) {
         unlink_exited(i);
+        --exited;
     } else {
         --living;
     }
@@ -138,10 +139,9 @@ Process* ProcessTable::Impl::add(uint32_t pid) {
 void ProcessTable::Impl::end(Process& p, uint64_t time_ns, uint32_t code) {
     if (p.exited) return;
     const uint32_t i = index_of(&p);
-    if (!options.keep_exited) {
-        remove(i);
-        return;
-    }
+    if (options.exited_max == 0) return remove(i);
+    if (exited >= options.exited_max) remove(oldest_exited);
+    ++exited;
     p.exited = true;
     p.exit_ns = time_ns;
     p.exit_code = code;
@@ -153,9 +153,11 @@ void ProcessTable::Impl::end(Process& p, uint64_t time_ns, uint32_t code) {
     newest_exited = i;
 }
 
-// The living process of this pid and start time. One of another start time has ended unseen.
+// The living process of this pid and start time. One of another start time has ended unseen. An event from before the
+// end of an exited one (the recorder reads one CPU after another) is that one's, and wakes nobody up.
 Process* ProcessTable::Impl::identify(uint32_t pid, uint64_t start_ns, uint64_t time_ns) {
     Process* p = latest(pid);
+    if (p != nullptr && p->exited && time_ns <= p->exit_ns) return p;
     if (p != nullptr && !p->exited && same_start(p->start_ns, start_ns)) {
         if (p->start_ns == 0 || p->start_ns % tick_ns == 0) p->start_ns = start_ns != 0 ? start_ns : p->start_ns;
         return p;
@@ -219,6 +221,7 @@ void ProcessTable::Impl::fork(const EventRef& event) {
     p->fork_ns = f.event.time_ns;
     p->ppid = f.parent_pid;
     p->parent_known = true;
+    if (p->exec_ns != 0) return;  // what it executed was applied already, and is newer
     p->uid = f.uid;
     p->gid = f.gid;
     p->cgroup_id = f.cgroup_id;
@@ -227,7 +230,7 @@ void ProcessTable::Impl::fork(const EventRef& event) {
     copy_comm(p->comm_bytes, f.comm);
     // It runs the caller's program until it executes one of its own.
     const Process* caller = latest(f.event.pid);
-    if (p->exec_ns != 0 || caller == nullptr || caller == p) return;
+    if (caller == nullptr || caller == p) return;
     p->inherited = true;
     p->kernel_thread = caller->kernel_thread;
     p->oom_score_adj = caller->oom_score_adj;
@@ -238,8 +241,17 @@ void ProcessTable::Impl::fork(const EventRef& event) {
 void ProcessTable::Impl::exit(const EventRef& event) {
     const auto x = event.as<fr_exit>();
     Process* p = latest(x.event.pid);
+    const bool group_dead = (x.flags & FR_EXIT_GROUP_DEAD) != 0;
+    if (p == nullptr && group_dead && options.exited_max != 0) {  // its beginning may still be in another CPU's ring
+        if ((p = add(x.event.pid)) == nullptr) return;
+        p->ppid = x.ppid;
+        p->parent_known = x.ppid != 0;
+        p->uid = x.uid;
+        p->cgroup_id = x.cgroup_id;
+        copy_comm(p->comm_bytes, x.comm);
+    }
     if (p == nullptr || p->exited) return;
-    if ((x.flags & FR_EXIT_GROUP_DEAD) != 0) {
+    if (group_dead) {
         end(*p, x.event.time_ns, x.exit_code);
     } else if (p->threads > 1) {
         --p->threads;
@@ -342,7 +354,7 @@ uint64_t ProcessTable::dropped() const { return impl_->dropped; }
 
 void ProcessTable::clear() {
     std::fill(impl_->buckets.begin(), impl_->buckets.end(), nil);
-    impl_->touched = impl_->count = impl_->living = 0;
+    impl_->touched = impl_->count = impl_->living = impl_->exited = 0;
     impl_->free_list = impl_->oldest_exited = impl_->newest_exited = nil;
     impl_->dropped = 0;
 }

@@ -59,7 +59,10 @@ class ProcessTable {
   public:
     struct Options {
         size_t capacity = 16384;
-        bool keep_exited = false;  // replay: exited processes stay as long as there is room, oldest out first
+        // So many exited processes stay as long as there is room, oldest out first. Replay keeps all. The recorder
+        // applies the events of one CPU after another's, an exit perhaps before the fork: 0 would let the dead rise
+        // again.
+        size_t exited_max = 0;
     };
     static Result<ProcessTable> make(const Options& options);
     ProcessTable(ProcessTable&&) noexcept;

@@ -56,8 +56,9 @@ struct Track {
     uint32_t blocks = 0;  // in the open segment
 };
 
+// At least half a MiB: the recorder's smallest block of system calls takes up to 160 KiB.
 uint64_t default_segment_size(uint64_t size) {
-    return std::clamp<uint64_t>(std::bit_floor(size / 32), FR_SEGMENT_SIZE_MIN, 4u << 20);
+    return std::clamp<uint64_t>(std::bit_floor(size / 32), 512u << 10, 4u << 20);
 }
 
 std::string sized(uint64_t bytes) { return format_bytes(bytes); }

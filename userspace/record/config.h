@@ -19,7 +19,6 @@
 namespace flightrec::record {
 
 inline constexpr const char* kPinFolder = "/sys/fs/bpf/flightrec";
-inline constexpr const char* kConfigFile = "/etc/flightrec/flightrec.conf";
 
 struct Config {
     // The window.

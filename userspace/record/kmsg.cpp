@@ -190,8 +190,10 @@ void KmsgReader::Impl::emit_line(const Held& line, std::string_view plain, uint6
     out.facility = line.facility;
     out.stamp_ns = line.stamp_ns;
     builder.blob(FR_BLOB_TEXT, plain, line.cut ? FR_BLOB_CUT : 0);
-    ++counts.emitted;
+    ++counts.waiting;  // while it is taken: the ledger of the block before it counts it so
     emit(builder.bytes());
+    --counts.waiting;
+    ++counts.emitted;
 }
 
 // The end of a line that waited in vain.

@@ -245,8 +245,8 @@ void Pipeline::Impl::note_gap(uint8_t track, uint32_t cpu, kernel::RingReader& r
     marker.value[2] = now - seen;
     marker.value[3] = since;
     seen = now;
-    ++made[FR_CLASS_MARKER];
     add_vital(builder.bytes(), no_cpu);
+    ++made[FR_CLASS_MARKER];
 }
 
 // Called by the window when it begins a segment of the vital track: the state at its start.
@@ -287,7 +287,7 @@ flight::Ledger Pipeline::Impl::ledger(bool vital_is_stored) const {
         line.produced = k.produced;
         line.overwritten = k.overwritten;
         line.skipped = k.skipped;
-        line.pending += k.waiting;
+        line.pending += k.waiting - rings[FR_TRACK_VITAL].pending[FR_CLASS_KMSG];  // those only announce
         line.torn = lost[FR_CLASS_KMSG];
     }
     return out;
@@ -315,7 +315,7 @@ Result<Pipeline> Pipeline::make(const PipelineConfig& config, const PipelinePart
     FR_ASSIGN(auto vital, make_fitting<flight::EventBlockEncoder>(512u << 10, 32u << 10, most, make_vital));
     FR_ASSIGN(auto keyframe, make_fitting<flight::EventBlockEncoder>(256u << 10, 8u << 10, most / 2, make_events));
     FR_ASSIGN(auto syscalls, make_fitting<flight::SyscallBlockEncoder>(16384, 256, most, make_syscalls));
-    FR_ASSIGN(auto processes, flight::ProcessTable::make({.capacity = config.processes}));
+    FR_ASSIGN(auto processes, flight::ProcessTable::make({.capacity = config.processes, .exited_max = 2048}));
     FR_ASSIGN(auto cgroups, flight::CgroupTable::make({.capacity = config.cgroups}));
     auto impl = std::make_unique<Impl>(config, parts, std::move(vital), std::move(keyframe), std::move(syscalls),
                                        std::move(processes), std::move(cgroups));
@@ -368,10 +368,11 @@ void Pipeline::emit(std::span<const std::byte> record) {
         if (cls == FR_CLASS_PROCESS) s.processes.apply(event);
         return;
     }
-    if (cls != FR_CLASS_KMSG) ++s.made[cls];  // the kernel log keeps its own account
     if (cls == FR_CLASS_PROCESS) s.processes.apply(event);
     if (cls == FR_CLASS_CGROUP) s.cgroups.apply(event);
     s.add_vital(record, no_cpu);
+    // Counted last: a ledger that ends the block before it must not miss it. The kernel log keeps its own account.
+    if (cls != FR_CLASS_KMSG) ++s.made[cls];
 }
 
 void Pipeline::seal_due() {

@@ -211,11 +211,12 @@ Result<Destination> parse_kind(std::string_view text) {
         out.path = text == "console:" ? "/dev/console" : text.substr(std::string_view("console://").size());
         return out;
     }
-    if (const size_t colon = text.find("://"); colon != std::string_view::npos && text.find('/') > colon)
+    // "s3:/x", "http:/x": a slip, not a folder that is to be made here.
+    if (const size_t colon = text.find(':'); colon != std::string_view::npos && text.find('/') > colon)
         return bad(text,
-                   fmt::format("scheme '{}' is not known: use a directory, https://, http://, s3://, syslog:// or "
-                               "console:",
-                               printable(text.substr(0, colon))));
+                   fmt::format("'{}:' begins no known address: use https://, http://, s3://, syslog:// or console:, "
+                               "and for a directory of that name ./{}",
+                               printable(text.substr(0, colon)), printable(text)));
     return parse_directory(text, text);
 }
 

@@ -47,7 +47,7 @@ TEST(Allocation, TheCountingItselfWorks) {
 TEST(Allocation, RecordingAndDumpingAllocateNothing) {
     const TempDir dir;
     Recorder recorder(small_window(dir / "w.flight"));
-    auto processes = value_of(ProcessTable::make({1024, false}));
+    auto processes = value_of(ProcessTable::make({1024, 0}));
     auto cgroups = value_of(CgroupTable::make({64, false}));
     Random random(1);
     std::vector<Bytes> markers, calls;

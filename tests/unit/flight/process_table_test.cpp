@@ -47,7 +47,7 @@ class Tables : public ::testing::Test {
         apply();
     }
     EventBuilder builder;
-    ProcessTable table = value_of(ProcessTable::make({16, true}));
+    ProcessTable table = value_of(ProcessTable::make({16, 16}));
 };
 
 TEST_F(Tables, ForkExecExitAreFollowed) {
@@ -139,8 +139,42 @@ TEST_F(Tables, OldestExitedGoFirstThenNewOnesAreCounted) {
     EXPECT_EQ(table.size(), 16u);
 }
 
+// The recorder applies one CPU's events after another's: what began on one may have ended on an earlier one.
+TEST_F(Tables, AnEndAppliedBeforeItsBeginningStaysTheEnd) {
+    exit(50, 2000);
+    fork(1, 50, 1000);
+    exec(50, 1000, "prog\0"s, "prog\0"s);
+    EXPECT_EQ(table.alive(), 0u);
+    EXPECT_TRUE(table.find(50)->exited);
+    EXPECT_EQ(table.find(50)->argv(), "prog\0"s);
+    fork(1, 50, 3000);  // the number again, for another process
+    EXPECT_EQ(table.alive(), 1u);
+    EXPECT_EQ(table.find(50)->start_ns, 3000u);
+}
+
+TEST_F(Tables, AForkAppliedAfterTheExecItLedToChangesNothingOfIt) {
+    exec(50, 1000, "prog\0"s, "prog\0"s);
+    const std::string comm(table.find(50)->comm());
+    fork(7, 50, 1000);
+    EXPECT_EQ(table.find(50)->comm(), comm);
+    EXPECT_EQ(table.find(50)->argv(), "prog\0"s);
+    EXPECT_EQ(table.find(50)->ppid, 7u);
+    EXPECT_EQ(table.alive(), 1u);
+}
+
+TEST_F(Tables, OnlySoManyExitedOnesAreKept) {
+    table = value_of(ProcessTable::make({16, 2}));
+    for (uint32_t pid = 50; pid < 60; ++pid) {
+        fork(1, pid, 1000 * pid);
+        exit(pid, 1000 * pid + 1);
+    }
+    EXPECT_EQ(table.size(), 2u);
+    EXPECT_EQ(table.find(57), nullptr);
+    EXPECT_NE(table.find(58), nullptr);
+}
+
 TEST_F(Tables, RecordersTableForgetsTheDead) {
-    table = value_of(ProcessTable::make({16, false}));
+    table = value_of(ProcessTable::make({16, 0}));
     for (uint32_t i = 0; i < 1000; ++i) {
         fork(1, i + 2, 1000 + i);
         exit(i + 2, 2000 + i);
@@ -160,7 +194,7 @@ TEST_F(Tables, KeyframeRestoresTheTable) {
     EXPECT_EQ(table.write_keyframe(encoder, 9000, [&] { return ++blocks < 0; }), 2u);
     const auto block = keep(encoder.finish(FR_BLOCK_KEYFRAME));
     BlockDecoder decoder;
-    auto copy_table = value_of(ProcessTable::make({16, true}));
+    auto copy_table = value_of(ProcessTable::make({16, 16}));
     for (const auto& e : value_of(decoder.decode(block.header, block.payload, fixed_sizes()))) {
         EXPECT_EQ(e.head().time_ns, 9000u);
         copy_table.apply(e);
@@ -177,7 +211,7 @@ TEST_F(Tables, KeyframeRestoresTheTable) {
 }
 
 TEST_F(Tables, KeyframeAsksForMoreRoomWhenABlockIsFull) {
-    table = value_of(ProcessTable::make({256, false}));
+    table = value_of(ProcessTable::make({256, 0}));
     for (uint32_t i = 0; i < 200; ++i) fork(1, 100 + i, 1000 + i);
     auto encoder = value_of(EventBlockEncoder::make(FR_EVENT_MAX + 8));
     int blocks = 0;
@@ -213,6 +247,23 @@ TEST_F(Tables, CgroupsAreFoundByIdAndHierarchy) {
     auto encoder = value_of(EventBlockEncoder::make(1 << 16));
     EXPECT_EQ(cgroups.write_keyframe(encoder, 1, [] { return false; }), 16u);
     tell(7, FR_CGROUP_MKDIR, std::string(3000, 'p'));
+}
+
+TEST_F(Tables, ARemovalAppliedBeforeTheMakingRemoves) {
+    auto cgroups = value_of(CgroupTable::make({16, false}));
+    const auto tell = [&](uint64_t id, uint32_t op, uint64_t hierarchy) {
+        auto& c = builder.begin<fr_cgroup>(FR_CLASS_CGROUP);
+        c.cgroup_id = id;
+        c.op = op;
+        c.hierarchy = hierarchy;
+        builder.blob(FR_BLOB_TEXT, "/a");
+        cgroups.apply({builder.bytes(), 0, sizeof(fr_cgroup)});
+    };
+    tell(5, FR_CGROUP_RMDIR, 0);
+    tell(5, FR_CGROUP_MKDIR, 0);
+    EXPECT_EQ(cgroups.size(), 0u);
+    tell(5, FR_CGROUP_MKDIR, 3);  // another hierarchy gives its own numbers
+    EXPECT_EQ(cgroups.size(), 1u);
 }
 
 }  // namespace

@@ -46,7 +46,9 @@ TEST(Destination, UrlIsTakenApart) {
 }
 
 TEST(Destination, BadUrlsGetOneLineWithTheRemedy) {
-    EXPECT_THAT(problem_of("ftp://host/"), HasSubstr("scheme 'ftp' is not known"));
+    EXPECT_THAT(problem_of("ftp://host/"), HasSubstr("'ftp:' begins no known address"));
+    EXPECT_THAT(problem_of("s3:/bucket"), HasSubstr("'s3:' begins no known address"));
+    EXPECT_THAT(problem_of("http:/host/"), HasSubstr("./http:/host/"));
     EXPECT_THAT(problem_of("https://"), HasSubstr("host is missing"));
     EXPECT_THAT(problem_of("https:///x/"), HasSubstr("host is missing"));
     EXPECT_THAT(problem_of("https://host:0/"), HasSubstr("port '0'"));
