@@ -273,11 +273,12 @@ struct pid_search {
 static long pid_step(u32 index, void* context) {
     struct pid_search* s = context;
     (void)index;
-    if (BPF_CORE_READ(s->task, pid) == s->pid || BPF_CORE_READ(s->task, tgid) == s->pid) {
+    struct task_struct* task = s->task;
+    if (BPF_CORE_READ(task, pid) == s->pid || BPF_CORE_READ(task, tgid) == s->pid) {
         s->found = 1;
         return 1;
     }
-    s->task = (void*)BPF_CORE_READ(s->task, tasks.next) - bpf_core_field_offset(struct task_struct, tasks);
+    s->task = (void*)BPF_CORE_READ(task, tasks.next) - bpf_core_field_offset(struct task_struct, tasks);
     return s->task == s->start;
 }
 

@@ -115,6 +115,17 @@ static __always_inline void fill_registers(struct fr_crash* e, struct task_struc
 #define USER_FRAMES 64
 #define STACK_BYTES 4096
 
+/* For crash_modules.bpf.c. */
+static __always_inline void remember_stack(void* ctx) {
+    u32 tid = (u32)bpf_get_current_pid_tgid();
+    struct crash_frames* frames = scratch_slot(FR_SCRATCH_MODULE);
+    if (!frames) return;
+    long n = bpf_get_stack(ctx, frames->ip, sizeof(frames->ip), BPF_F_USER_STACK);
+    if (n <= 0) return;
+    frames->count = (u64)n / sizeof(u64);
+    bpf_map_update_elem(&crash_stacks, &tid, frames, BPF_ANY);
+}
+
 /* include/trace/events/signal.h: TP_PROTO(int sig, struct kernel_siginfo *info, struct k_sigaction *ka), called in
  * kernel/signal.c:get_signal() by the thread that takes the signal. A default action that ends the process follows. */
 SEC("tp_btf/signal_deliver")
@@ -146,6 +157,7 @@ int crash_tp(u64* ctx) {
     BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
     fill_registers(e, task);
 
+    remember_stack(ctx);
     struct draft d = {.base = e, .used = sizeof(*e)};
     long n = bpf_get_stack(ctx, d.base + sizeof(*e) + sizeof(struct fr_blob), USER_FRAMES * sizeof(struct fr_frame),
                            BPF_F_USER_STACK | BPF_F_USER_BUILD_ID);

@@ -87,8 +87,8 @@ static __always_inline struct kernfs_node* refused_by_pids_cgroup(struct fr_allo
     return NULL;
 }
 
-/* Which limit is reached; none: the cause stays unknown. In the order in which copy_process() asks, but for pid_max: how
- * many of the reserved numbers are in use is not known, so that it may look reached a little too early. */
+/* Which limit is reached; none: the cause stays unknown. In the order in which copy_process() asks, but for pid_max:
+ * how many of the reserved numbers are in use is not known, so that it may look reached a little too early. */
 static __always_inline struct kernfs_node* find_fork_limit(struct fr_alloc_failure* e, struct task_struct* task) {
     if (refused_by_nproc(e, task) || refused_by_threads_max(e, task)) return NULL;
     struct kernfs_node* full = refused_by_pids_cgroup(e, task);

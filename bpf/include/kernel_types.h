@@ -117,6 +117,13 @@ struct file {
     struct inode* f_inode;
 } FR_CORE;
 
+struct vm_area_struct {
+    unsigned long vm_start;
+    unsigned long vm_end;
+    unsigned long vm_pgoff;
+    struct file* vm_file;
+} FR_CORE;
+
 struct fs_struct {
     struct path root;
     struct path pwd;

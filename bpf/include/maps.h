@@ -80,6 +80,19 @@ FR_SHARED struct {
     __uint(max_entries, 256);
 } oom_contexts SEC(".maps");
 
+/* Where a thread was when it crashed: the addresses of its stack, by its tid, until it ends (crash_modules.bpf.c). */
+#define FR_CRASH_FRAMES 64
+struct crash_frames {
+    __u64 count;
+    __u64 ip[FR_CRASH_FRAMES];
+};
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(key_size, 4);
+    __uint(value_size, sizeof(struct crash_frames));
+    __uint(max_entries, 128);
+} crash_stacks SEC(".maps");
+
 /* Processes whose end was told: tgid and start time (before 6.16, process.bpf.c). */
 FR_SHARED struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -23,7 +23,8 @@ enum fr_scratch_slot {
     FR_SCRATCH_CRASH = 5,
     FR_SCRATCH_ALLOC = 6,
     FR_SCRATCH_ENTER = 7,
-    FR_SCRATCH_COUNT = 8,
+    FR_SCRATCH_MODULE = 8,
+    FR_SCRATCH_COUNT = 9,
 };
 #define FR_SCRATCH_SIZE (FR_EVENT_MAX + 4096u)
 

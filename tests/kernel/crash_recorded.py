@@ -76,6 +76,37 @@ class CrashRecorded(unittest.TestCase):
         self.assertEqual(int(crash["address"], 16), 0xdead0000)
         self.assertIn("0xdead0000", self.report)
 
+    def test_modules_of_a_dynamic_program(self):
+        """Each file on the stack with its place, against the program's own /proc/self/maps and readelf(1)."""
+        script = ("import ctypes, sys; sys.stdout.write(open('/proc/self/maps').read()); sys.stdout.flush(); "
+                  "ctypes.string_at(0x77)")
+        with recording.Scope() as scope, recording.Recorder(scope) as recorder:
+            done = scope.run(["/usr/bin/python3", "-c", script])
+            self.assertEqual(done.returncode, -signal.SIGSEGV)
+            dump = recorder.wait_for_dump()
+            events = recording.replay(dump, "--class", "crash,module")
+            recorder.stop()
+        crash = next(e for e in events if e["class"] == "crash")
+        modules = {(e["start"], e["end"], e["offset"], e["path"]): e for e in events if e["class"] == "module"}
+        self.assertTrue(modules, "no module is recorded")
+        maps = {}
+        for line in done.stdout.decode().splitlines():
+            words = line.split()
+            if len(words) < 6 or "x" not in words[1]:
+                continue
+            start, end = words[0].split("-")
+            maps[(hex(int(start, 16)), hex(int(end, 16)), hex(int(words[2], 16)), words[5])] = int(words[4])
+        for place, module in modules.items():
+            self.assertIn(place, maps)
+            self.assertEqual((module["inode"], module["pid"]), (maps[place], crash["pid"]))
+            if place[3].startswith("/"):
+                self.assertEqual(module["build_id"], recording.build_id(place[3]), place)
+        ip = int(crash["ip"], 16)
+        self.assertTrue(any(int(start, 16) <= ip < int(end, 16) for start, end, _, _ in modules), "where it crashed")
+        known = {module["build_id"] for module in modules.values()}
+        on_stack = {frame["build_id"] for frame in crash["user_stack"] if "build_id" in frame}
+        self.assertLessEqual(on_stack, known, "every file on the stack is told")
+
 
 if __name__ == "__main__":
     recording.main()

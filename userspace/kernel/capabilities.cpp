@@ -17,6 +17,11 @@ constexpr std::array exit_variants{
 constexpr std::array rename_variants{Variant{"rename_tp", Attach::tracepoint, "task_rename", ""}};
 constexpr std::array signal_variants{Variant{"signal_tp", Attach::tracepoint, "signal_generate", ""}};
 constexpr std::array crash_variants{Variant{"crash_tp", Attach::tracepoint, "signal_deliver", ""}};
+constexpr std::array module_variants{
+    Variant{"crash_modules_tp", Attach::tracepoint, "sched_process_exit", ""},
+    Variant{"crash_modules_fentry", Attach::fentry, "exit_mm_release", ""},
+    Variant{"crash_modules_kprobe", Attach::kprobe, "exit_mm_release", "a little time"},
+};
 constexpr std::array oom_variants{
     Variant{"oom_kill_task_tp", Attach::tracepoint, "mark_victim", ""},
     Variant{"oom_kill_pid_tp", Attach::tracepoint, "mark_victim",
@@ -54,6 +59,8 @@ constexpr std::array specs{
     CapabilitySpec{"signals", "who sent which signal to whom", "who killed whom", false, signal_variants},
     CapabilitySpec{"crashes", "fatal signals: registers, user stack with build ids", "where programs crashed", false,
                    crash_variants},
+    CapabilitySpec{"crash modules", "files on the crashed thread's stack, with their addresses",
+                   "modules of processes that do not stay to dump core", false, module_variants},
     CapabilitySpec{"oom kills", "victim with its memory, invoker, kernel stack",
                    "OOM kills but for their lines in the kernel log", false, oom_variants},
     CapabilitySpec{"oom context", "constraint, gfp mask, order, the memory cgroup that ran out with limit and usage",

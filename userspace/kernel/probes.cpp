@@ -151,6 +151,8 @@ std::string refusal(const btf* kernel, const Variant& v) {
             return "mark_victim of this kernel gives a pid only";
         if (v.program == "oom_kill_pid_tp" && first_argument_is_pointer(kernel, id))
             return "mark_victim of this kernel gives the task";
+        if (v.program == "crash_modules_tp" && argument_count(kernel, id) < 2)
+            return "sched_process_exit of this kernel comes after the memory was given back";
         if (v.program == "exit_tp" && argument_count(kernel, id) < 2)
             return "sched_process_exit of this kernel does not tell the last thread";
         if (v.program == "exit_counted_tp" && argument_count(kernel, id) >= 2) return "not needed";

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/record/pipeline.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "userspace/base/clock.h"
+#include "userspace/base/handle.h"
 #include "userspace/base/log.h"
 #include "userspace/flight/block.h"
 #include "userspace/flight/cgroup_table.h"
@@ -77,6 +81,7 @@ struct Pipeline::Impl {
     void take_vital(std::span<std::byte> record, uint16_t cpu);
     void take_kmsg(const flight::EventRef& event);
     std::span<const std::byte> with_symbols(const flight::EventRef& event);
+    std::span<const std::byte> named_module(const flight::EventRef& event);
     std::span<const std::byte> with_memory_stat(std::span<std::byte> record, const flight::EventRef& event);
     void note_gap(uint8_t track, uint32_t cpu, kernel::RingReader& ring);
     void write_keyframe();
@@ -177,6 +182,23 @@ std::span<const std::byte> Pipeline::Impl::with_symbols(const flight::EventRef& 
     return builder.bytes();
 }
 
+// A module as the probe saw it, with an ordinary path and the build id of the file, if it is still the same one.
+std::span<const std::byte> Pipeline::Impl::named_module(const flight::EventRef& event) {
+    auto module = event.as<fr_module>();
+    const auto components = flight::find_blob(event, FR_BLOB_EXE);
+    if (!components) return event.bytes;
+    const std::string path = flight::path_from_components(components->text);
+    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    struct stat found {};
+    if (file.valid() && ::fstat(file.get(), &found) == 0 && found.st_ino == module.inode)
+        module.build_id_len = build_id_of_file(file.get(), module.build_id);
+    auto& out = builder.begin<fr_module>(FR_CLASS_MODULE);
+    module.event.size = out.event.size;
+    out = module;
+    builder.blob(FR_BLOB_PATH, path, components->flags);
+    return builder.bytes();
+}
+
 // An OOM kill with its candidates in order and the memory.stat of what ran out.
 std::span<const std::byte> Pipeline::Impl::with_memory_stat(std::span<std::byte> record,
                                                             const flight::EventRef& event) {
@@ -214,6 +236,7 @@ void Pipeline::Impl::take_vital(std::span<std::byte> record, uint16_t cpu) {
             parts.triggers->on_event(event, boot_ns());
             add_vital(with_symbols(event), cpu);
             return;
+        case FR_CLASS_MODULE: add_vital(named_module(event), cpu); return;
         case FR_CLASS_CRASH:
             if (crashed_count < crashed.size()) crashed[crashed_count++] = event.head().pid;
             break;

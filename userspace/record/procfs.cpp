@@ -485,11 +485,7 @@ bool ProcessScanner::emit_process(uint32_t pid, const Emit& emit, bool before) {
     return impl_->emit_process(pid, emit, before);
 }
 
-namespace {
-
-// The GNU build id of an ELF file (elf(5)): the notes its program headers name. Returns its length, 0 when there is
-// none.
-uint32_t build_id_of_file(int fd, std::span<__u8> out) {
+uint32_t build_id_of_file(int fd, std::span<uint8_t> out) {
     Elf64_Ehdr elf{};
     if (::pread(fd, &elf, sizeof elf, 0) != static_cast<ssize_t>(sizeof elf)) return 0;
     if (std::memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 || elf.e_ident[EI_CLASS] != ELFCLASS64) return 0;
@@ -519,6 +515,8 @@ uint32_t build_id_of_file(int fd, std::span<__u8> out) {
     }
     return 0;
 }
+
+namespace {
 
 std::optional<uint64_t> take_hex(std::string_view& s) {
     uint64_t value = 0;

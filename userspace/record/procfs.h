@@ -80,6 +80,9 @@ std::optional<std::string_view> cgroup_v1_path(std::string_view text, std::strin
 // Nanoseconds on the boot time axis of `ticks` after boot.
 uint64_t ns_of_ticks(uint64_t ticks);
 
+// The GNU build id of an open ELF file (elf(5)), in `out`; returns its length, 0 when it has none.
+uint32_t build_id_of_file(int fd, std::span<uint8_t> out);
+
 // ---- directories and files -----------------------------------------------------------------------------------
 
 // The entries of an open directory, getdents64(2), from a buffer of the caller's. Does not own the descriptor.

@@ -46,7 +46,7 @@ def check(run):
     run.expect(set(run.out("stat_names").split()) == set(hog["memory_stat"]), "memory.stat is not whole")
     invoked = re.search(r"(\S+) invoked oom-killer: gfp_mask=(0x[0-9a-f]+)\((\S+)\), order=(\d+), oom_score_adj=(-?\d+)",
                         run.dmesg)
-    run.expect((hog["gfp_raw"], hog["gfp"], hog["order"]) == (invoked[2], invoked[3], int(invoked[4])),
+    run.expect((hog["gfp_raw"], hog["gfp"], hog["order"]) == (invoked[2], f"{invoked[2]}({invoked[3]})", int(invoked[4])),
                f"gfp mask and order: {hog['gfp_raw']} {hog['gfp']} {hog['order']}, the kernel says {invoked[0]}")
     # One end of each process, whatever the number of its threads; all of them victims.
     for kill in kills:

@@ -21,6 +21,14 @@ def check(run):
     run.expect(f"segfault[{crash['pid']}]" in run.dmesg, "the kernel reported another pid")
     address = crash["address"]
     run.expect((int(address, 0) if isinstance(address, str) else address) == 0x1234, f"address is {address}")
+    # The program is static and maps nothing else that is executable but the kernel's own page.
+    modules = [event for event in run.events(dump, "--class", "module") if event["pid"] == crash["pid"]]
+    own = [event for event in modules if event["path"].endswith("/segfault")]
+    run.expect(len(own) == 1, f"modules: {modules}")
+    run.expect(int(own[0]["start"], 16) <= int(crash["ip"], 16) < int(own[0]["end"], 16), f"ip {crash['ip']}: {own}")
+    run.expect(len(own[0]["build_id"]) == 40, f"build id: {own}")
+    frames = {frame.get("build_id") for frame in crash["user_stack"]}
+    run.expect(own[0]["build_id"] in frames, f"the stack's build ids are {frames}")
     exits = [event for event in run.events(dump, "--class", "exit") if event["pid"] == crash["pid"]]
     run.expect(len(exits) == 1, f"{len(exits)} exits of the crashed process, not 1")
     execs = [event for event in run.events(dump, "--class", "exec") if event["pid"] == crash["pid"]]

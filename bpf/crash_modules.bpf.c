@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+/* The files on a crashed thread's stack, with their addresses: looked up on its way out, while its memory is still
+ * there (when the signal is delivered a spin lock is held, under which mappings can be looked at once only). */
+#include "blob.h"
+#include "filter.h"
+#include "path.h"
+#include "ring.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define MODULES_MAX 16
+
+struct module_walk {
+    struct task_struct* task;
+    struct crash_frames* frames;
+    u64 start, end, pgoff; /* of the mapping found last */
+    struct file* file;
+    u32 found;
+    u64 seen[MODULES_MAX];
+};
+
+static long take_vma(struct task_struct* task, struct vm_area_struct* vma, void* context) {
+    struct module_walk* w = context;
+    (void)task;
+    w->start = BPF_CORE_READ(vma, vm_start);
+    w->end = BPF_CORE_READ(vma, vm_end);
+    w->pgoff = BPF_CORE_READ(vma, vm_pgoff);
+    w->file = BPF_CORE_READ(vma, vm_file);
+    return 0;
+}
+
+static __always_inline bool seen_before(struct module_walk* w) {
+    for (u32 i = 0; i < MODULES_MAX; i++) {
+        if (i >= w->found) break;
+        if (w->seen[i] == w->start) return true;
+    }
+    return false;
+}
+
+static __always_inline void record_module(struct module_walk* w) {
+    struct fr_module* e = scratch_slot(FR_SCRATCH_MODULE);
+    if (!e) return;
+    __builtin_memset(e, 0, sizeof(*e));
+    struct file* file = w->file;
+    struct task_struct* task = w->task;
+    struct inode* inode = BPF_CORE_READ(file, f_inode);
+    struct fs_struct* fs = BPF_CORE_READ(task, fs);
+    e->start = w->start;
+    e->end = w->end;
+    e->offset = w->pgoff << 12;
+    e->inode = BPF_CORE_READ(inode, i_ino);
+    e->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+    struct draft d = {.base = e, .used = sizeof(*e)};
+    blob_path(&d, FR_BLOB_EXE, &file->f_path, &fs->root);
+    e->event.flags = d.flags;
+    vital_copy(&e->event, d.used, FR_CLASS_MODULE);
+}
+
+static long module_step(u32 index, void* context) {
+    struct module_walk* w = context;
+    struct crash_frames* frames = w->frames;
+    if (index >= frames->count || w->found >= MODULES_MAX) return 1;
+    u64 ip = frames->ip[index & (FR_CRASH_FRAMES - 1)];
+    if (ip >= w->start && ip < w->end) return 0;
+    if (bpf_find_vma((void*)w->task, ip, take_vma, w, 0)) return 0;
+    if (!w->file || seen_before(w)) return 0;
+    u32 place = w->found;
+    if (place < MODULES_MAX) w->seen[place] = w->start;
+    w->found = place + 1;
+    record_module(w);
+    return 0;
+}
+
+static __always_inline int record_modules(void) {
+    u32 tid = (u32)bpf_get_current_pid_tgid();
+    struct crash_frames* frames = bpf_map_lookup_elem(&crash_stacks, &tid);
+    if (!frames) return 0;
+    struct task_struct* task = current_task();
+    if (wanted(FR_CLASS_MODULE, task)) {
+        struct module_walk w = {.task = task, .frames = frames};
+        bpf_loop(FR_CRASH_FRAMES, module_step, &w, 0);
+    }
+    bpf_map_delete_elem(&crash_stacks, &tid);
+    return 0;
+}
+
+/* From 6.16 (4ad0e9c8d2c7, "exit: move and extend sched_process_exit() tracepoint") before the memory is given back. */
+SEC("tp_btf/sched_process_exit")
+int crash_modules_tp(u64* ctx) {
+    (void)ctx;
+    return record_modules();
+}
+
+/* kernel/fork.c: void exit_mm_release(struct task_struct *tsk, struct mm_struct *mm), the first thing exit_mm() does.
+ */
+SEC("fentry/exit_mm_release")
+int crash_modules_fentry(u64* ctx) {
+    (void)ctx;
+    return record_modules();
+}
+
+SEC("kprobe/exit_mm_release")
+int crash_modules_kprobe(struct pt_regs* ctx) {
+    (void)ctx;
+    return record_modules();
+}
