@@ -213,6 +213,37 @@ TEST_F(Kmsg, AClockThatRunsSlowIsLearnedFromLiveLines) {
     EXPECT_GT(first, 2.9e9);
 }
 
+TEST_F(Kmsg, AnAnnouncedLineStandsWhereItWasPrintedAndPlacesTheNext) {
+    auto kmsg = reader({.announced = true});
+    kmsg.read(got_.emit());
+    // The log's own clock is four seconds behind.
+    const uint64_t printed = boot_ns() - 2'000'000'000, stamp_us = printed / 1000 - 4'000'000;
+    put(1, "told", stamp_us);
+    kmsg.read(got_.emit());
+    EXPECT_EQ(got_.size(), 0u) << "it waits for the announcement";
+    EXPECT_EQ(kmsg.counts().waiting, 1u);
+    kmsg.announce("told", false, printed, got_.emit());
+    put(2, "not told", stamp_us + 1'000'000);
+    kmsg.read(got_.emit());
+    kmsg.release(got_.emit());
+    ASSERT_EQ(texts(), (std::vector<std::string>{"told", "not told"}));
+    EXPECT_EQ(got_.as<fr_kmsg>(0).event.time_ns, printed);
+    EXPECT_EQ(got_.as<fr_kmsg>(0).stamp_ns, stamp_us * 1000);
+    const auto second = static_cast<int64_t>(got_.as<fr_kmsg>(1).event.time_ns - printed);
+    EXPECT_NEAR(static_cast<double>(second), 1e9, 1000);
+    expect_balance(kmsg.counts());
+}
+
+TEST_F(Kmsg, AScopeNeverReleasesALineThatWasNotTold) {
+    auto kmsg = reader({.announced = true, .only_announced = true});
+    kmsg.read(got_.emit());
+    put(1, "of others");
+    kmsg.read(got_.emit());
+    kmsg.release(got_.emit());
+    EXPECT_EQ(got_.size(), 0u);
+    expect_balance(kmsg.counts());
+}
+
 TEST_F(Kmsg, DoesNotAllocate) {
     auto kmsg = reader({.only_announced = true});
     for (uint64_t seq = 0; seq < 50; ++seq) put(seq, "line");
