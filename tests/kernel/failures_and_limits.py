@@ -92,6 +92,25 @@ def limited_memory():
     say(what="brk", errno=ctypes.get_errno() if failed else 0, size=size, limit=512 << 20, usage=before)
 
 
+def limited_data():
+    resource.setrlimit(resource.RLIMIT_DATA, (128 << 20, 128 << 20))
+    status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
+    failed = map_anonymous(512 << 20) == FAILED
+    say(what="data", errno=ctypes.get_errno() if failed else 0, size=512 << 20, limit=128 << 20,
+        usage=(int(status["VmData"].split()[0]) + int(status["VmStk"].split()[0])) * 1024)
+
+
+def too_many_maps():
+    """Pages side by side with different rights cannot share a mapping."""
+    limit = int(pathlib.Path("/proc/sys/vm/max_map_count").read_text())
+    failed, at = False, 0
+    while not failed and at < limit + 100:
+        rights = mmap.PROT_READ if at % 2 else mmap.PROT_READ | mmap.PROT_WRITE
+        failed = LIBC.mmap(None, 4096, rights, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0) == FAILED
+        at += 1
+    os.write(1, b"%d %d\n" % (os.getpid(), ctypes.get_errno() if failed else 0))
+
+
 def failed_execs():
     long = ["/nonexistent/a", *[f"argument {n} " + "x" * 90 for n in range(60)]]
     for what, argv in (("exec", long), ("exec_raw", ["/etc/passwd", b"\xff\n\"", ""])):
@@ -146,7 +165,7 @@ def unusual_execs():
 
 
 def driver():
-    for work in (limited_user, limited_memory, failed_execs):
+    for work in (limited_user, limited_memory, limited_data, failed_execs):
         in_child(work)
     unusual_execs()
 
@@ -161,7 +180,8 @@ class FailuresAndLimits(unittest.TestCase):
             with recording.Recorder(scope, *cls.options) as recorder, recording.Scope(pids=PIDS, parent=scope) as small:
                 done = scope.run(["/usr/bin/python3", script, "--driver"])
                 full = small.run(["/usr/bin/python3", script, "--forks"])
-                for run in (done, full):
+                maps = scope.run(["/usr/bin/python3", script, "--maps"])
+                for run in (done, full, maps):
                     if run.returncode != 0:
                         raise AssertionError(run.stderr.decode(errors="replace"))
                 recorder.settle()
@@ -170,6 +190,7 @@ class FailuresAndLimits(unittest.TestCase):
                 cls.events = recording.replay(recorder.window)
             cls.small = small.relative
         lines = done.stdout.splitlines() + full.stdout.splitlines()
+        cls.maps = tuple(map(int, maps.stdout.split()))
         cls.told = {fact["what"]: fact for fact in map(json.loads, lines)}
 
     def failures(self, what):
@@ -203,6 +224,22 @@ class FailuresAndLimits(unittest.TestCase):
                                  ("syscall", "rlimit_as", "ENOMEM", told["limit"]), what)
                 self.assertLess(abs(event["size"] - told["size"]), 1 << 20, what)
                 self.assertLess(abs(event["usage"] - told["usage"]), 4 << 20, what)
+
+    def test_data(self):
+        told = self.told["data"]
+        self.assertEqual(told["errno"], errno.ENOMEM)
+        found = [e for e in self.failures("data") if e["size"] == told["size"]]
+        self.assertEqual([(e["syscall"], e["cause"], e["limit"]) for e in found], [("mmap", "rlimit_data", told["limit"])])
+        self.assertLess(abs(found[0]["usage"] - told["usage"]), 4 << 20)
+
+    def test_mappings(self):
+        pid, error = self.maps
+        self.assertEqual(error, errno.ENOMEM)
+        limit = int(pathlib.Path("/proc/sys/vm/max_map_count").read_text())
+        found = [e for e in self.events if e["class"] == "alloc_failure" and e["pid"] == pid]
+        self.assertTrue(found)
+        self.assertEqual({(e["cause"], e["limit"]) for e in found if e["syscall"] == "mmap"}, {("map_count", limit)})
+        self.assertGreaterEqual(found[0]["usage"], limit)
 
     def test_failed_execs_have_their_arguments(self):
         for what in ("exec", "exec_raw", "exec_fd", "exec_at"):
@@ -255,6 +292,8 @@ class AlsoWithTheClassOff(FailuresAndLimits):
 if __name__ == "__main__":
     if sys.argv[1:] == ["--driver"]:
         driver()
+    elif sys.argv[1:] == ["--maps"]:
+        too_many_maps()
     elif sys.argv[1:] == ["--forks"]:
         limited_cgroup()
     else:
