@@ -158,7 +158,8 @@ enum class CaptureType : uint8_t {
     data,            // `size` bytes, to FR_BLOB_DATA0 + n
     data_counted,    // `size` × argument `length_arg` bytes, at most `max` (cut: FR_BLOB_CUT), to FR_BLOB_DATA0 + n
     sockaddr,        // as many bytes as argument `length_arg` says, at most `max`, to FR_BLOB_SOCKADDR0 + n
-    sockaddr_by_ptr  // as many as the __u32 that argument `length_arg` points to says, to FR_BLOB_SOCKADDR0 + n
+    sockaddr_by_ptr  // as many as the __u32 that argument `length_arg` points to says, to FR_BLOB_SOCKADDR0 + n;
+                     // of sockopt_out, too
 };
 
 struct ArgCapture {
@@ -237,8 +238,13 @@ constexpr ArgCapture struct_capture(ArgKind kind, uint8_t next, Arch arch) {
         case pollfds: return counted(next, 8, 128);
         case clone_args_in: return counted(next, 1, 88);
         case open_how_in: return counted(next, 1, 24);
-        case sockopt_in: return counted(next, 1, 8);  // not more: keys are set as socket options, too
-        case sockopt_out: return data_out(4);
+        case sockopt_in: {
+            ArgCapture capture = counted(next, 1, 8);  // not more: keys are set as socket options, too
+            capture.conditional = true;
+            return capture;
+        }
+        case sockopt_out:  // as long as the kernel says it is
+            return {.type = CaptureType::sockaddr_by_ptr, .length_arg = next, .max = 8, .on_success = true};
         default: return {};
     }
 }
@@ -277,8 +283,10 @@ constexpr SyscallCapture capture_of(const SyscallInfo& info, Arch arch) {
         out.args[i] = capture_of(kind, i, arch);
         if (info.strings_at_entry && out.args[i].type != CaptureType::none) out.args[i].at_entry = true;
         if (kind == ArgKind::prctl_arg) out.condition = {0, ~0ULL, 1ULL << 15};  // PR_SET_NAME
-        // F_SETLK, F_SETLKW and their F_OFD_ forms
-        if (kind == ArgKind::fcntl_arg) out.condition = {1, ~0ULL, 0x60000000c0};
+        // F_GETLK, F_SETLK, F_SETLKW and their F_OFD_ forms
+        if (kind == ArgKind::fcntl_arg) out.condition = {1, ~0ULL, 0x70000000e0};
+        // Any level but SOL_ALG (279), SOL_TLS (282) and SOL_SCTP (132), whose options hold keys
+        if (kind == ArgKind::sockopt_in) out.condition = {1, 0x3f, ~(1ULL << 23 | 1ULL << 26 | 1ULL << 4)};
         if (kind == ArgKind::fsconfig_value)
             out.condition = {1, ~0ULL, 0x1a};  // FSCONFIG_SET_STRING, _PATH, _PATH_EMPTY
         // FUTEX_WAIT 0, LOCK_PI 6, WAIT_BITSET 9, WAIT_REQUEUE_PI 11, LOCK_PI2 13; less PRIVATE and CLOCK_REALTIME

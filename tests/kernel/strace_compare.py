@@ -184,7 +184,7 @@ def same_text(theirs, ours):
     if theirs == ours:
         return True
     for cut, whole in ((theirs, ours), (ours, theirs)):  # one of the two was cut earlier
-        end = re.search(r'("\.\.\.|"\.\.\., \.\.\.\]|, \.\.\.\])$', cut)
+        end = re.search(r'("\.\.\.|"\.\.\., \.\.\.\]|, \.\.\.[\]}])$', cut)
         if end and whole.startswith(cut[:end.start()]):
             return True
     return False
@@ -201,6 +201,8 @@ def compare_arg(call_name, kind, theirs, ours):
         return None
     plain = re.fullmatch(r"0x[0-9a-f]+|NULL|0", ours)
     if kind in ADDRESS_ONLY and (plain or pointed_to(theirs)):
+        return "address"
+    if kind == "fcntl_arg" and theirs.startswith("{type=F_OWNER"):  # struct f_owner_ex
         return "address"
     if kind == "ioctl_arg" or (kind == "ioctl_cmd" and " or " in theirs):
         return "address"
@@ -221,6 +223,9 @@ def shown_kinds(name, kinds, count):
     return kinds
 
 
+ADDRESSES = None  # --addresses: a list of what is compared as an address only
+
+
 def compare_decoded(call, event, table):
     theirs, ours = call.args, event["text"]
     if call.name in ("restart_syscall", "rt_sigreturn"):  # strace shows what they restore
@@ -232,6 +237,8 @@ def compare_decoded(call, event, table):
         difference = compare_arg(call.name, kind or "", theirs[i], ours[i])
         if difference == "address":
             addresses += 1
+            if ADDRESSES is not None:
+                ADDRESSES.append(f"{call.name} {kind}: strace {theirs[i]}, replay {ours[i]}")
         elif difference:
             lines.append(f"argument {i}: {difference}")
     return lines, addresses
@@ -298,7 +305,8 @@ def compare(strace, replay, raw, ignore):
                 differences.append((call.line, [f"missing in the replay ({len(calls) - i} calls of thread {tid})"]))
                 break
             event = events[i]
-            if event["syscall"] != call.name:
+            unnamed = re.fullmatch(r"syscall_(0x[0-9a-f]+)", call.name)  # newer than this strace
+            if event["syscall"] != call.name and not (unnamed and int(unnamed.group(1), 16) == event["nr"]):
                 differences.append((call.line, [f"the replay has {event['syscall']} here (call {i} of thread {tid})"]))
                 break
             lines = compare_result(call, event)
@@ -330,7 +338,10 @@ def main():
     parser.add_argument("--raw", action="store_true", help="the strace file was made with -e raw=all")
     parser.add_argument("--show", type=int, default=20, help="how many differences to print")
     parser.add_argument("--ignore", default="", help="names of calls to leave out on both sides, with commas")
+    parser.add_argument("--addresses", action="store_true", help="print what is compared as an address only")
     args = parser.parse_args()
+    global ADDRESSES
+    ADDRESSES = [] if args.addresses else None
     try:
         strace = parse_strace(args.strace.read_text(errors="surrogateescape").splitlines())
         replay = parse_replay(args.replay.read_text(errors="surrogateescape").splitlines())
@@ -343,6 +354,8 @@ def main():
         print(shortened(line))
         for reason in reasons:
             print(f"    {shortened(reason)}")
+    for line in ADDRESSES or []:
+        print(shortened(line))
     print(", ".join(f"{count} {what}" for what, count in report.items()) + f", {len(differences)} differences")
     sys.exit(1 if differences else 0)
 

@@ -19,11 +19,13 @@ class StraceEqual(unittest.TestCase):
     def compare(self, command, raw):
         options = ["-e", "raw=all"] if raw else ["-s", "256"]
         with recording.Scope() as scope, recording.Recorder(scope) as recorder:
+            work = recorder.folder / "work"
+            work.mkdir()
             trace = recorder.folder / "strace.txt"
             # strace would itself be recorded; the program it starts is, by a shell's one write, in the scope.
             enter = f'echo 0 >"{scope.path}/cgroup.procs" && exec "$@"'
             done = subprocess.run(["strace", "-f", "-o", trace, *options, "sh", "-c", enter, "sh", *command],
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                   timeout=60, check=False)
             recorder.settle()
             recorder.stop()
@@ -59,6 +61,17 @@ class StraceEqual(unittest.TestCase):
     def test_shell_decoded(self):
         done, _ = self.compare(["sh", "-c", SHELL], raw=False)
         self.assertIn(b"nonexistent", done.stderr)
+
+    def test_families_raw(self):
+        """Some 700 calls of the file, process, memory, network, signal, poll, futex, timer and IPC families."""
+        done, answer = self.compare([recording.workload("syscall_families")], raw=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertGreater(int(answer[answer.index("threads, ") + 9:].split()[0]), 600, answer)
+
+    def test_families_decoded(self):
+        done, answer = self.compare([recording.workload("syscall_families")], raw=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertGreater(int(answer[answer.index("threads, ") + 9:].split()[0]), 600, answer)
 
 
 if __name__ == "__main__":

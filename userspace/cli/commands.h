@@ -38,6 +38,7 @@ void add_dump(CLI::App& app, Command& chosen);
 void add_status(CLI::App& app, Command& chosen);
 void add_doctor(CLI::App& app, Command& chosen);
 void add_replay(CLI::App& app, Command& chosen);
+void add_tree(CLI::App& app, Command& chosen);
 void add_report(CLI::App& app, Command& chosen);
 void add_verify(CLI::App& app, Command& chosen);
 

@@ -28,6 +28,7 @@ void add_commands(CLI::App& app, cli::Command& chosen) {
     cli::add_doctor(app, chosen);
 #endif
     cli::add_replay(app, chosen);
+    cli::add_tree(app, chosen);
     cli::add_report(app, chosen);
     cli::add_verify(app, chosen);
 }
@@ -43,6 +44,7 @@ constexpr const char* footer =
     "  flightrec replay incident.flight --since -10s             the ten seconds before the incident\n"
     "  flightrec replay incident.flight --tree 812 --failed      what failed in process 812 and its children\n"
     "  flightrec replay --follow /var/lib/flightrec/window.flight\n"
+    "  flightrec tree incident.flight --at -30s                  who was whose child half a minute before\n"
     "  flightrec verify incident.flight\n"
     "\n"
     "Exit codes: 0 ok, 1 internal error, 2 usage, 3 not found, 4 no permission, 5 kernel or file version not\n"

@@ -34,6 +34,20 @@ Result<flight::FlightFile> open_flight(const std::string& path) {
     return std::unexpected(std::move(error));
 }
 
+void add_symbol_options(CLI::App& command, bool& symbols, std::vector<std::string>& directories) {
+    command
+        .add_option("--debug-dir", directories,
+                    "Look below this directory, too, for the executables, libraries and debug files of user stacks; by "
+                    "build id; may be repeated")
+        ->type_name("DIR")
+        ->check(CLI::ExistingDirectory)
+        ->group("Symbols");
+    command
+        .add_flag_callback(
+            "--no-symbols", [&symbols] { symbols = false; }, "Leave user stacks as build id + offset")
+        ->group("Symbols");
+}
+
 bool use_color(const std::string& when) {
     if (when == "always") return true;
     if (when == "never" || std::getenv("NO_COLOR") != nullptr) return false;

@@ -2,7 +2,9 @@
 // What the reading commands share: opening FILE with messages that say what to do, telling about damage, colour.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 #include "userspace/base/result.h"
 #include "userspace/flight/reader.h"
@@ -15,6 +17,9 @@ Result<flight::FlightFile> open_flight(const std::string& path);
 
 // One warning line for each of the first damaged places, and one for how many more there are; nothing when none.
 void warn_of_damage(const flight::Damage& damage);
+
+// --debug-dir and --no-symbols. Both references must live as long as the command.
+void add_symbol_options(CLI::App& command, bool& symbols, std::vector<std::string>& directories);
 
 // Whether standard output is to be coloured: `when` is auto, always or never. NO_COLOR (no-color.org) and TERM=dumb
 // turn auto off.

@@ -24,6 +24,7 @@ struct RecordArguments {
         config_file;
     std::vector<std::string> labels;
     bool verbose = false, quiet = false;
+    bool no_oom = false, no_crash = false, no_fork = false;
 };
 
 Result<void> read_size(const char* option, const std::string& text, uint64_t& value) {
@@ -52,6 +53,9 @@ Result<void> convert(RecordArguments& a) {
     FR_TRY(read_duration("--run-for", a.run_for, a.options.run_for_ns));
     FR_TRY(read_duration("--seal-after", a.seal_after, c.seal_ns));
     FR_TRY(read_duration("--sample-period", a.sample_period, c.sample_period));
+    if (a.no_oom) c.triggers.oom_kill = false;
+    if (a.no_crash) c.triggers.crash = false;
+    if (a.no_fork) c.triggers.fork_failure = false;
     for (const std::string& text : a.labels) {
         FR_ASSIGN(auto label, record::parse_label(text));
         c.labels.insert(std::move(label));
@@ -118,9 +122,9 @@ void add_incident_options(CLI::App& cmd, RecordArguments& a) {
     cmd.add_option("--dumps-per-hour-same", t.per_hour_same, "At most so many of one kind")
         ->capture_default_str()
         ->group("Incidents");
-    cmd.add_flag("!--no-oom-trigger", t.oom_kill, "No dump for OOM kills")->group("Incidents");
-    cmd.add_flag("!--no-crash-trigger", t.crash, "No dump for crashes")->group("Incidents");
-    cmd.add_flag("!--no-fork-trigger", t.fork_failure, "No dump when processes cannot be made")->group("Incidents");
+    cmd.add_flag("--no-oom-trigger", a.no_oom, "No dump for OOM kills")->group("Incidents");
+    cmd.add_flag("--no-crash-trigger", a.no_crash, "No dump for crashes")->group("Incidents");
+    cmd.add_flag("--no-fork-trigger", a.no_fork, "No dump when processes cannot be made")->group("Incidents");
     cmd.add_flag("--alloc-trigger", t.alloc_failure, "A dump when a page allocation fails")->group("Incidents");
     cmd.add_option("--control", c.control_path, "Socket for flightrec dump and status")
         ->capture_default_str()

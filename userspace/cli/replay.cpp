@@ -115,6 +115,13 @@ void add_output_options(CLI::App& command, ReplayArguments& arguments) {
         ->check(CLI::IsMember({"auto", "always", "never"}))
         ->type_name("WHEN")
         ->group(group);
+    command
+        .add_option("-s,--string-limit", arguments.options.text.string_limit,
+                    "Show at most so many bytes of a string that is no path (default: all that was recorded)")
+        ->type_name("N")
+        ->check(positive_number)
+        ->group(group);
+    add_symbol_options(command, arguments.options.symbols, arguments.options.debug_directories);
     command.add_flag("--no-fd-names", arguments.no_fd_names, "Show 3, not 3</etc/passwd>")->group(group);
 }
 

@@ -59,6 +59,7 @@ void add_report(CLI::App& app, Command& chosen) {
         ->type_name("N")
         ->check(CLI::Range(0, 10000));
     command->add_flag("--json", arguments->json, "One JSON object (schemas/json/report.schema.json)");
+    add_symbol_options(*command, arguments->options.symbols, arguments->options.debug_directories);
     command->add_option("--color", arguments->color, "auto, always or never; NO_COLOR is honoured")
         ->check(CLI::IsMember({"auto", "always", "never"}))
         ->type_name("WHEN");

@@ -48,12 +48,12 @@ Result<void> absolute(const char* setting, const std::string& path) {
 }
 
 Result<void> validate_window(const Config& c) {
-    FR_TRY(absolute("window path", c.window_path));
-    FR_TRY(size_within("window size", c.window_size, FR_WINDOW_SIZE_MIN, 1ull << 40));
-    FR_TRY(number_within("vital share", c.vital_share, 0.05, 0.95));
+    FR_TRY(absolute("--window", c.window_path));
+    FR_TRY(size_within("--window-size", c.window_size, FR_WINDOW_SIZE_MIN, 1ull << 40));
+    FR_TRY(number_within("--vital-share", c.vital_share, 0.05, 0.95));
     FR_TRY(time_within("seal after", c.seal_ns, second / 100, 10 * second));
-    FR_TRY(ring_size("vital ring", c.vital_ring, 4 * FR_RING_PAGE_VITAL));
-    return ring_size("syscall ring", c.syscall_ring, 4 * FR_RING_PAGE_SYSCALL);
+    FR_TRY(ring_size("--vital-ring", c.vital_ring, 4 * FR_RING_PAGE_VITAL));
+    return ring_size("--syscall-ring", c.syscall_ring, 4 * FR_RING_PAGE_SYSCALL);
 }
 
 Result<void> validate_recorded(const Config& c) {
@@ -63,9 +63,9 @@ Result<void> validate_recorded(const Config& c) {
             return fail(Code::usage, fmt::format("\"{}\" is not a class of events", printable(name)));
     if (c.syscalls.empty())
         return fail(Code::usage, "syscalls is empty: it must be \"all\", \"failed\", \"none\" or names with commas");
-    FR_TRY(number_within<uint32_t>("string limit", c.string_limit, 16, FR_STRING_MAX));
+    FR_TRY(number_within<uint32_t>("--string-limit", c.string_limit, 16, FR_STRING_MAX));
     FR_TRY(number_within<uint64_t>("kernel log backlog", c.kernel_log_backlog, 0, 1'000'000));
-    FR_TRY(time_within("sample period", c.sample_period, second / 10, 3600 * second));
+    FR_TRY(time_within("--sample-period", c.sample_period, second / 10, 3600 * second));
     FR_TRY(number_within<uint32_t>("top processes", c.top_processes, 1, 1000));
     return number_within<uint32_t>("sampled cgroups", c.sampled_cgroups, 1, 1000);
 }

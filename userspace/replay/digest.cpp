@@ -23,7 +23,8 @@ constexpr int max_ancestors = 32;
 
 class Gatherer {
   public:
-    Gatherer(Digest& digest, const WallClock& clock) : d_(digest), json_(digest.timeline.reference_ns, clock) {}
+    Gatherer(Digest& digest, const WallClock& clock, Symbolizer* symbols)
+        : d_(digest), symbols_(symbols), json_(digest.timeline.reference_ns, clock, symbols) {}
 
     void event(const EventRef& event) {
         d_.state.begin(event);
@@ -60,7 +61,7 @@ class Gatherer {
     }
     std::vector<std::string> stack_of(const EventRef& event) {
         std::string text;
-        append_event_text(text, event, d_.state, {.indent = ""});
+        append_event_text(text, event, d_.state, {.indent = "", .symbols = symbols_});
         std::vector<std::string> out;
         size_t at = text.find('\n');
         while (at != std::string::npos) {
@@ -96,6 +97,7 @@ class Gatherer {
     }
 
     Digest& d_;
+    Symbolizer* symbols_;
     JsonRenderer json_;
     size_t points_ = 0;
     std::unordered_map<uint32_t, std::vector<size_t>> series_by_pid_;
@@ -342,13 +344,13 @@ void Gatherer::finish() {
 
 }  // namespace
 
-Result<Digest> Digest::gather(const flight::FlightFile& file) {
+Result<Digest> Digest::gather(const flight::FlightFile& file, Symbolizer* symbols) {
     Digest out;
     out.info = FlightInfo::parse(file.info_json());
     out.state = ReplayState(out.info.arch());
     FR_ASSIGN(out.timeline, read_timeline(file, std::nullopt));
     const FileClock clock(file);
-    Gatherer gatherer(out, clock);
+    Gatherer gatherer(out, clock, symbols);
     flight::ReadOptions options;
     options.syscalls = false;
     auto reader = file.read(options);

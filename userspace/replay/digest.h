@@ -22,6 +22,8 @@
 
 namespace flightrec::replay {
 
+class Symbolizer;
+
 // One line of the flight that a statement rests on, as `flightrec replay` shows it.
 struct Evidence {
     uint64_t time_ns = 0;
@@ -114,7 +116,9 @@ struct Digest {
     static constexpr size_t max_points = 2'000'000;
 
     // file: borrowed during the call. json_clock maps times in event_json.
-    static Result<Digest> gather(const flight::FlightFile& file);
+    // symbols: borrowed during the call; nullptr: user frames stay
+    // build id + offset.
+    static Result<Digest> gather(const flight::FlightFile& file, Symbolizer* symbols = nullptr);
 
     FlightInfo info;
     Timeline timeline;

@@ -14,6 +14,7 @@
 #include "userspace/base/text.h"
 #include "userspace/replay/flight_info.h"
 #include "userspace/replay/names.h"
+#include "userspace/replay/symbols.h"
 #include "userspace/replay/syscall_line.h"
 
 namespace flightrec::replay {
@@ -87,12 +88,13 @@ void append_user_stack(std::string& out, const EventRef& event, const TextOption
         fr_frame frame;
         std::memcpy(&frame, stack->text.data() + i, sizeof frame);
         if (frame.status == 0) continue;
-        put(out, "\n{}#{} ", options.indent, number++);
-        append_frame(out, frame);
+        put(out, "\n{}#{} ", options.indent, number);
+        append_symbol(out, frame, options.symbols != nullptr ? options.symbols->find(frame, number != 0) : Symbol{});
+        ++number;
     }
 }
 
-void exec_text(std::string& out, const EventRef& event, const ReplayState& state, const TextOptions&) {
+void exec_text(std::string& out, const EventRef& event, const ReplayState& state, const TextOptions& options) {
     const auto exec = event.as<fr_exec>();
     const auto filename = find_blob(event, FR_BLOB_FILENAME);
     const std::string exe = blob_path(event, FR_BLOB_EXE);
@@ -100,7 +102,7 @@ void exec_text(std::string& out, const EventRef& event, const ReplayState& state
     append_printable(out, !exe.empty() ? std::string_view(exe) : filename ? filename->text : "?");
     if (const auto argv = find_blob(event, FR_BLOB_ARGV)) {
         out += ' ';
-        append_argv(out, argv->text, (argv->flags & FR_BLOB_CUT) != 0);
+        append_argv(out, argv->text, (argv->flags & FR_BLOB_CUT) != 0, options.string_limit);
     }
     put(out, " (ppid {}", exec.ppid);
     if (const auto* parent = state.find(exec.ppid); parent != nullptr && !parent->comm.empty()) {

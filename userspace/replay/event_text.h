@@ -14,11 +14,15 @@
 
 namespace flightrec::replay {
 
+class Symbolizer;
+
 struct TextOptions {
     bool color = false;
     bool stacks = true;                    // stacks of crashes, OOM kills and failed allocations on lines of their own
     bool fd_names = true;                  // 3</etc/passwd>
     std::string_view indent = "        ";  // of the lines of a stack
+    size_t string_limit = 0;               // bytes shown of an argument that is a string, no path; 0: all that was kept
+    Symbolizer* symbols = nullptr;         // borrowed; nullptr: user frames stay build id + offset
 };
 
 // SGR sequences; all empty strings without colour.

@@ -10,6 +10,7 @@
 
 #include "userspace/replay/event_text.h"
 #include "userspace/replay/names.h"
+#include "userspace/replay/symbols.h"
 #include "userspace/replay/syscall_line.h"
 
 namespace flightrec::replay {
@@ -68,7 +69,25 @@ std::string hex_of(std::string_view bytes) {
     return out;
 }
 
-void frames_field(JsonLine& json, std::string_view name, std::string_view bytes) {
+// What the local files say of a frame; nothing where they say nothing.
+void symbol_fields(JsonLine& json, const Symbol& symbol) {
+    if (!symbol.module.empty()) json.text("module", symbol.module);
+    if (!symbol.function.empty()) {
+        json.text("function", symbol.function);
+        if (symbol.inlined_into.empty()) json.hex("function_offset", symbol.offset);
+    }
+    if (!symbol.source.empty()) {
+        json.text("source", symbol.source);
+        json.number("line", symbol.line);
+    }
+    if (symbol.inlined_into.empty()) return;
+    json.key("inlined_into").open('[');
+    for (const auto& function : symbol.inlined_into) json.text(function);
+    json.close(']');
+}
+
+void frames_field(JsonLine& json, std::string_view name, std::string_view bytes, Symbolizer* symbols) {
+    bool caller = false;
     json.key(name).open('[');
     for (size_t i = 0; i + sizeof(fr_frame) <= bytes.size(); i += sizeof(fr_frame)) {
         fr_frame frame;
@@ -78,9 +97,11 @@ void frames_field(JsonLine& json, std::string_view name, std::string_view bytes)
         if (frame.status == 1) {
             json.text("build_id", hex_of({reinterpret_cast<const char*>(frame.build_id), sizeof frame.build_id}));
             json.hex("offset", frame.offset_or_ip);
+            if (symbols != nullptr) symbol_fields(json, symbols->find(frame, caller));
         } else {
             json.hex("ip", frame.offset_or_ip);
         }
+        caller = true;
         json.close();
     }
     json.close(']');
@@ -129,7 +150,7 @@ bool is_path_of_components(uint8_t kind, std::string_view text) {
 }
 
 // Every blob under its own name; those of system calls are written by append_syscall_json.
-void blob_fields(JsonLine& json, const EventRef& event) {
+void blob_fields(JsonLine& json, const EventRef& event, Symbolizer* symbols) {
     BlobWalk walk(event.blob_bytes());
     while (const auto blob = walk.next()) {
         const auto name = blob_name(blob->kind);
@@ -138,7 +159,7 @@ void blob_fields(JsonLine& json, const EventRef& event) {
             case FR_BLOB_ARGV: argv_field(json, name, blob->text); break;
             case FR_BLOB_KSTACK_TEXT: lines_field(json, name, blob->text); break;
             case FR_BLOB_KSTACK: addresses_field(json, name, blob->text); break;
-            case FR_BLOB_USTACK: frames_field(json, name, blob->text); break;
+            case FR_BLOB_USTACK: frames_field(json, name, blob->text, symbols); break;
             case FR_BLOB_MEMORY_STAT: memory_stat_field(json, name, blob->text); break;
             case FR_BLOB_CANDIDATES: candidates_field(json, name, blob->text); break;
             case FR_BLOB_STACK_BYTES: json.text(name, hex_of(blob->text)); break;
@@ -596,7 +617,8 @@ void process_fields(JsonLine& json, const EventRef& event, const ReplayState& st
     json.boolean("before", (process.flags & FR_PROCESS_BEFORE) != 0);
 }
 
-void class_fields(JsonLine& json, const EventRef& event, const ReplayState& state, std::string& scratch) {
+void class_fields(JsonLine& json, const EventRef& event, const ReplayState& state, Symbolizer* symbols,
+                  std::string& scratch) {
     switch (event.head().cls) {
         case FR_CLASS_SYSCALL:
         case FR_CLASS_SYSCALL_ENTER:
@@ -626,7 +648,7 @@ void class_fields(JsonLine& json, const EventRef& event, const ReplayState& stat
             break;
         default: json.number("class_number", event.head().cls); break;
     }
-    blob_fields(json, event);
+    blob_fields(json, event, symbols);
 }
 
 }  // namespace
@@ -648,7 +670,7 @@ void JsonRenderer::append(std::string& out, const EventRef& event, const ReplayS
     json.text("comm", display_comm(event, state));
     if ((head.flags & FR_EVENT_TRUNCATED) != 0) json.boolean("truncated", true);
     if ((head.flags & FR_EVENT_SYNTHETIC) != 0) json.boolean("synthetic", true);
-    class_fields(json, event, state, scratch_);
+    class_fields(json, event, state, symbols_, scratch_);
     json.close();
     out += '\n';
 }

@@ -19,14 +19,16 @@ namespace flightrec::replay {
 class JsonRenderer {
   public:
     // reference_ns: of the trigger; nullopt: since_trigger_ns is left out. clock: borrowed.
-    JsonRenderer(std::optional<uint64_t> reference_ns, const WallClock& clock)
-        : reference_ns_(reference_ns), time_(TimeStyle::utc, 0, clock) {}
+    // symbols: borrowed; nullptr: frames of user stacks have no names.
+    JsonRenderer(std::optional<uint64_t> reference_ns, const WallClock& clock, Symbolizer* symbols = nullptr)
+        : reference_ns_(reference_ns), time_(TimeStyle::utc, 0, clock), symbols_(symbols) {}
     // Appends the object with its '\n'.
     void append(std::string& out, const flight::EventRef& event, const ReplayState& state);
 
   private:
     std::optional<uint64_t> reference_ns_;
     TimeColumn time_;
+    Symbolizer* symbols_;
     std::string scratch_;
 };
 

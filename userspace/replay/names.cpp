@@ -255,6 +255,7 @@ std::string_view errno_text(int error) {
 
 void append_signal(std::string& out, int signal) {
     const char* name = signal > 0 && signal < 32 ? sigabbrev_np(signal) : nullptr;
+    if (signal == 29) name = "IO";  // as strace and signal(7) know it; the C library says POLL
     if (name != nullptr)
         fmt::format_to(std::back_inserter(out), "SIG{}", name);
     else if (signal == 32)

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <thread>
 
 #include "userspace/flight/event_builder.h"
@@ -14,6 +15,7 @@
 #include "userspace/replay/flight_info.h"
 #include "userspace/replay/json_renderer.h"
 #include "userspace/replay/losses.h"
+#include "userspace/replay/symbols.h"
 #include "userspace/replay/syscall_merge.h"
 
 namespace flightrec::replay {
@@ -50,15 +52,15 @@ class LastLines {
 class Pass {
   public:
     Pass(const ReplayOptions& options, const Timeline& timeline, const WallClock& clock, EventFilter filter,
-         schemas::Arch arch, Output& out)
+         schemas::Arch arch, Symbolizer* symbols, Output& out)
         : options_(options),
           filter_(std::move(filter)),
           out_(out),
           state_(arch),
           merge_(arch),
           text_(options.time.value_or(timeline.reference_ns ? TimeStyle::relative : TimeStyle::utc),
-                timeline.reference_or_end(), clock, options.text),
-          json_(timeline.reference_ns, clock) {
+                timeline.reference_or_end(), clock, with_symbols(options.text, symbols)),
+          json_(timeline.reference_ns, clock, symbols) {
         if (options.last) last_.emplace(std::max<uint64_t>(*options.last, 1));
     }
 
@@ -84,6 +86,10 @@ class Pass {
     ReplaySummary summary;
 
   private:
+    static TextOptions with_symbols(TextOptions text, Symbolizer* symbols) {
+        text.symbols = symbols;
+        return text;
+    }
     void show(const EventRef& event) {
         state_.begin(event);
         if (wanted(event)) render(event);
@@ -250,8 +256,10 @@ Result<ReplaySummary> replay(flight::FlightFile& file, const ReplayOptions& opti
     const FileClock clock(file);
     FR_ASSIGN(const Timeline timeline, read_timeline(file, options.incident));
     FR_ASSIGN(const EventFilter filter, EventFilter::make(options.filter, timeline, clock, arch));
+    const auto symbols =
+        options.symbols ? std::make_unique<Symbolizer>(file, Symbolizer::Options{options.debug_directories}) : nullptr;
     if (!options.last) {
-        Pass pass(options, timeline, clock, filter, arch, out);
+        Pass pass(options, timeline, clock, filter, arch, symbols.get(), out);
         run(pass, file, filter.from_ns(), out, stop);
         if (options.follow) {
             out.commit(true);
@@ -264,7 +272,7 @@ Result<ReplaySummary> replay(flight::FlightFile& file, const ReplayOptions& opti
     // Further and further back, until enough was found.
     const auto starts = starts_for_last(file, filter.from_ns(), filter.to_ns(), *options.last);
     for (size_t i = 0; i < starts.size(); ++i) {
-        Pass pass(options, timeline, clock, filter, arch, out);
+        Pass pass(options, timeline, clock, filter, arch, symbols.get(), out);
         pass.count_from(starts[i]);
         run(pass, file, starts[i], out, stop);
         if (pass.matched() < *options.last && i + 1 < starts.size()) continue;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "userspace/base/result.h"
 #include "userspace/flight/reader.h"
@@ -28,7 +29,9 @@ struct ReplayOptions {
     bool everything = false;             // also the classes text hides
     std::optional<uint64_t> last{};      // only the last so many events that match
     std::optional<uint64_t> incident{};  // the trigger that times count from; nullopt: the last
-    bool follow = false;                 // go on with what a live window gets until stopped
+    bool symbols = true;                 // name the frames of user stacks from local files
+    std::vector<std::string> debug_directories{};
+    bool follow = false;  // go on with what a live window gets until stopped
 };
 
 struct ReplaySummary {

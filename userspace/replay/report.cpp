@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <memory>
 
 #include "userspace/base/clock.h"
 #include "userspace/base/text.h"
 #include "userspace/replay/event_source.h"
 #include "userspace/replay/event_text.h"
 #include "userspace/replay/names.h"
+#include "userspace/replay/symbols.h"
 #include "userspace/replay/syscall_merge.h"
 #include "userspace/replay/text_renderer.h"
 #include "userspace/replay/verdict.h"
@@ -347,7 +349,9 @@ void link(std::vector<IncidentReport>& incidents) {
 Result<Report> make_report(const flight::FlightFile& file, const ReportOptions& options) {
     Report report;
     if (options.incident) FR_TRY(read_timeline(file, options.incident));  // says which incidents there are
-    FR_ASSIGN(report.digest, Digest::gather(file));
+    const auto symbols =
+        options.symbols ? std::make_unique<Symbolizer>(file, Symbolizer::Options{options.debug_directories}) : nullptr;
+    FR_ASSIGN(report.digest, Digest::gather(file, symbols.get()));
     const auto seeds = choose(report.digest, options, report.incidents_left_out);
     for (const IncidentSeed* seed : seeds) {
         IncidentReport& incident = report.incidents.emplace_back();

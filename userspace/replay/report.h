@@ -45,6 +45,8 @@ struct ReportOptions {
     std::optional<uint64_t> incident{};  // only the incident of this trigger number
     size_t max_incidents = 20;           // described at length; those with a dump first
     size_t last_calls = 15;              // of the victim, as evidence
+    bool symbols = true;                 // name the frames of user stacks from local files
+    std::vector<std::string> debug_directories{};
 };
 
 // Reads the vital track once, then system calls around each incident. Code::not_found for an incident that is not

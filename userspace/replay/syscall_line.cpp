@@ -41,7 +41,7 @@ void append_syscall_line(std::string& out, const EventRef& event, const ReplaySt
                          const TextOptions& options) {
     std::string scratch;
     const FdName names = options.fd_names ? fd_names(state, scratch) : FdName{};
-    const SyscallCall call(event, {.arch = state.arch(), .fd_name = &names});
+    const SyscallCall call(event, {.arch = state.arch(), .fd_name = &names, .string_limit = options.string_limit});
     if (!call.returned) {
         append_syscall(out, call);
         return;

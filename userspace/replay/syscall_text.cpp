@@ -17,7 +17,7 @@ using schemas::ArgKind;
 using schemas::ReturnKind;
 
 SyscallCall::SyscallCall(const flight::EventRef& event, const SyscallOptions& options)
-    : raw(event.as<fr_syscall>()), arch(options.arch), fd_name_(options.fd_name) {
+    : raw(event.as<fr_syscall>()), arch(options.arch), string_limit(options.string_limit), fd_name_(options.fd_name) {
     compat = (raw.event.flags & FR_EVENT_COMPAT) != 0;
     if (!compat) info = schemas::find_syscall(arch, raw.nr);
     returned = raw.event.cls == FR_CLASS_SYSCALL;
@@ -239,7 +239,7 @@ void append_syscall(std::string& out, const SyscallCall& call) {
     const auto& event = call.raw.event;
     if (event.cls == FR_CLASS_UNFINISHED && call.raw.enter_ns != 0 && event.time_ns >= call.raw.enter_ns) {
         const double seconds = static_cast<double>(event.time_ns - call.raw.enter_ns) / 1e9;
-        fmt::format_to(std::back_inserter(out), ") <unfinished, {:.{}f} s so far>", seconds, seconds < 1 ? 6 : 1);
+        fmt::format_to(std::back_inserter(out), ") <unfinished ...> for {:.{}f} s", seconds, seconds < 1 ? 6 : 1);
         return;
     }
     out += ") <unfinished ...>";

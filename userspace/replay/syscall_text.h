@@ -33,6 +33,7 @@ using FdName = std::function<std::string_view(uint32_t pid, int fd)>;
 struct SyscallOptions {
     schemas::Arch arch = schemas::host_arch();  // of the machine that was recorded
     const FdName* fd_name = nullptr;            // where given: read(3</etc/passwd>, …)
+    size_t string_limit = 0;                    // bytes shown of a string that is no path, as strace -s; 0: all
 };
 
 // One call, its record taken apart. Of class SYSCALL, SYSCALL_ENTER or UNFINISHED.
@@ -46,6 +47,7 @@ class SyscallCall {
     bool compat = false;    // a 32-bit call on a 64-bit kernel: raw.nr is of another table
     bool returned = false;  // class SYSCALL
     bool failed = false;    // returned, with an errno or a restart code of the kernel
+    size_t string_limit = 0;
 
     [[nodiscard]] uint64_t arg(unsigned i) const { return raw.args[i]; }
     [[nodiscard]] schemas::ArgKind kind(unsigned i) const {
@@ -83,7 +85,7 @@ void append_syscall_args(std::string& out, const SyscallCall& call);
 // `3`, `-1 ENOENT (No such file or directory)`, `?`, `0x8002 (flags O_RDWR|O_LARGEFILE)`; of a call that has not
 // returned `?` where it never will, else nothing.
 void append_syscall_result(std::string& out, const SyscallCall& call);
-// `name(args) = result`; `name(args) <unfinished, 3.2 s so far>` for a call that had not returned when the dump was
+// `name(args) = result`; `name(args) <unfinished ...> for 3.2 s` for a call that had not returned when the dump was
 // made, `name(args) <unfinished ...>` for an entry alone.
 void append_syscall(std::string& out, const SyscallCall& call);
 

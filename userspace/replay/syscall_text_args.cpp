@@ -103,13 +103,21 @@ namespace {
 
 constexpr uint64_t kCreates = 0x400040;  // O_CREAT, __O_TMPFILE
 
+// At most `limit` bytes of it, 0: all.
+void put_limited(std::string& out, std::string_view bytes, size_t limit, bool cut) {
+    const bool shorter = limit != 0 && bytes.size() > limit;
+    put_quoted(out, shorter ? bytes.substr(0, limit) : bytes, cut || shorter);
+}
+
 void put_string(std::string& out, const SyscallCall& call, unsigned i) {
     const auto& text = call.string(i);
     if (!text || call.arg(i) == 0) return put_address(out, call.arg(i));
     std::string_view bytes = text->text;
     // getcwd() counts the NUL among the bytes it returns, readlink() has none.
     if (call.kind(i) == ArgKind::path_out && bytes.ends_with('\0')) bytes.remove_suffix(1);
-    put_quoted(out, bytes, (text->flags & FR_BLOB_CUT) != 0);
+    // Paths are shown in full, as strace does.
+    const bool path = call.kind(i) == ArgKind::path_in || call.kind(i) == ArgKind::path_out;
+    put_limited(out, bytes, path ? 0 : call.string_limit, (text->flags & FR_BLOB_CUT) != 0);
 }
 
 // `["python3", "-c", "import json"]` of NUL-ended strings.
@@ -121,7 +129,7 @@ void put_argv(std::string& out, const SyscallCall& call, unsigned i) {
     out += '[';
     while (!rest.empty()) {
         const size_t end = rest.find('\0');
-        put_quoted(out, rest.substr(0, end), end == std::string_view::npos && cut);
+        put_limited(out, rest.substr(0, end), call.string_limit, end == std::string_view::npos && cut);
         rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
         if (!rest.empty()) out += ", ";
     }

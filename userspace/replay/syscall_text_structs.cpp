@@ -279,36 +279,57 @@ bool put_fd_pair(std::string& out, const SyscallCall& call, std::string_view byt
     return true;
 }
 
-// An int mostly; SO_LINGER is two, SO_BINDTODEVICE a name.
+// How long the value of a socket option is; the blob may hold less.
+uint64_t socket_option_size(const SyscallCall& call, unsigned index, size_t captured) {
+    if (call.kind(index) != ArgKind::sockopt_out) return call.arg(index + 1) & 0xffffffff;
+    uint32_t size = 0;
+    const auto& length = call.data(index + 1);
+    return length && read_at(length->text, 0, size) ? size : captured;
+}
+
+void put_error_option(std::string& out, uint32_t error) {
+    const std::string_view text = errno_name(static_cast<int>(error));
+    out += '[';
+    text.empty() ? put_number(out, error) : static_cast<void>(out += text);
+    out += ']';
+}
+
+// An int mostly; SO_LINGER is two, SO_PEERCRED three of which two are recorded; all else as its bytes.
 bool put_socket_option(std::string& out, const SyscallCall& call, unsigned index, std::string_view bytes) {
     const uint64_t level = call.arg(index - 2) & 0xffffffff, name = call.arg(index - 1) & 0xffffffff;
     const bool get = call.kind(index) == ArgKind::sockopt_out;
-    if (level == 1 && name == 25) {
-        if (get) return false;
-        put_quoted(out, bytes.substr(0, bytes.find('\0')), false);
-        return true;
-    }
+    const uint64_t size = socket_option_size(call, index, bytes.size());
+    int32_t first = 0, second = 0;
+    (void)read_at(bytes, 0, first);
+    const bool two = read_at(bytes, 4, second);
     if (level == 1 && name == 13) {
-        int32_t on = 0, seconds = 0;
-        if (!read_at(bytes, 0, on) || !read_at(bytes, 4, seconds)) return false;
-        fmt::format_to(std::back_inserter(out), "{{l_onoff={}, l_linger={}}}", on, seconds);
+        if (!two) return false;
+        fmt::format_to(std::back_inserter(out), "{{l_onoff={}, l_linger={}}}", first, second);
         return true;
     }
-    if (get && level == 1 && name == 4) {  // SO_ERROR
-        uint32_t error = 0;
-        if (!read_at(bytes, 0, error)) return false;
-        const std::string_view text = errno_name(static_cast<int>(error));
-        out += '[';
-        text.empty() ? put_number(out, error) : static_cast<void>(out += text);
-        out += ']';
+    if (get && level == 1 && name == 17 && two) {
+        fmt::format_to(std::back_inserter(out), "{{pid={}, uid={}, ...}}", first, second);
         return true;
     }
-    if (!get && (call.arg(index + 1) & 0xffffffff) < 4) return false;
-    return put_boxed<int32_t>(out, bytes);
+    if (size == sizeof first && bytes.size() >= size) {
+        if (get && level == 1 && name == 4)  // SO_ERROR
+            put_error_option(out, static_cast<uint32_t>(first));
+        else
+            fmt::format_to(std::back_inserter(out), "[{}]", first);
+        return true;
+    }
+    if (!get && size < sizeof first && !(level == 1 && name == 25)) return false;  // but for SO_BINDTODEVICE
+    if (bytes.empty() && size != 0) return false;
+    put_quoted(out, bytes.substr(0, size), bytes.size() < size);
+    return true;
 }
 
 // struct flock: short l_type, l_whence; loff_t l_start, l_len; pid_t l_pid.
-bool put_flock(std::string& out, std::string_view bytes) {
+bool put_flock(std::string& out, const SyscallCall& call, std::string_view bytes) {
+    const uint64_t command = call.arg(1) & 0xffffffff;
+    const bool get = command == 5 || command == 36;  // F_GETLK, F_OFD_GETLK: the kernel fills it
+    if (get && (!call.returned || call.failed)) return false;
+    int32_t pid = 0;
     uint16_t type = 0, whence = 0;
     int64_t start = 0, length = 0;
     if (!read_at(bytes, 0, type) || !read_at(bytes, 2, whence) || !read_at(bytes, 8, start) ||
@@ -318,7 +339,9 @@ bool put_flock(std::string& out, std::string_view bytes) {
     append_choice(out, sets::lock_type, type);
     out += ", l_whence=";
     append_choice(out, sets::whence, whence);
-    fmt::format_to(std::back_inserter(out), ", l_start={}, l_len={}}}", start, length);
+    fmt::format_to(std::back_inserter(out), ", l_start={}, l_len={}", start, length);
+    if (get && read_at(bytes, 24, pid)) fmt::format_to(std::back_inserter(out), ", l_pid={}", pid);
+    out += '}';
     return true;
 }
 
@@ -362,7 +385,7 @@ bool put_input_struct(std::string& out, const SyscallCall& call, unsigned index,
         case clone_args_in: return put_clone_args(out, bytes);
         case open_how_in: return put_open_how(out, call, bytes);
         case sockopt_in: return put_socket_option(out, call, index, bytes);
-        case fcntl_arg: return put_flock(out, bytes);
+        case fcntl_arg: return put_flock(out, call, bytes);
         case sigset_in: {
             uint64_t mask = 0;
             if (sigset_size(call, index) != 8 || !read_at(bytes, 0, mask)) return false;
@@ -446,7 +469,8 @@ void put_packet(std::string& out, std::string_view bytes) {
 }  // namespace
 
 bool put_struct(std::string& out, const SyscallCall& call, unsigned index) {
-    const auto& data = call.data(index);
+    const bool by_size = call.kind(index) == ArgKind::sockopt_out && call.sockaddr(index).has_value();
+    const auto& data = by_size ? call.sockaddr(index) : call.data(index);
     if (!data || call.arg(index) == 0) return false;
     const size_t before = out.size();
     if (put_input_struct(out, call, index, data->text) || put_output_struct(out, call, index, data->text)) return true;

@@ -15,18 +15,18 @@ TEST(Config, EachBadValueIsNamed) {
         void (*spoil)(Config&);
     };
     const Case cases[] = {
-        {"window size", [](Config& c) { c.window_size = 1 << 20; }},
-        {"window path", [](Config& c) { c.window_path = "relative"; }},
-        {"vital share", [](Config& c) { c.vital_share = 1.5; }},
-        {"vital ring", [](Config& c) { c.vital_ring = 100'000; }},
-        {"syscall ring", [](Config& c) { c.syscall_ring = 4096; }},
+        {"--window-size", [](Config& c) { c.window_size = 1 << 20; }},
+        {"--window", [](Config& c) { c.window_path = "relative"; }},
+        {"--vital-share", [](Config& c) { c.vital_share = 1.5; }},
+        {"--vital-ring", [](Config& c) { c.vital_ring = 100'000; }},
+        {"--syscall-ring", [](Config& c) { c.syscall_ring = 4096; }},
         {"destination", [](Config& c) { c.destinations.clear(); }},
         {"destination", [](Config& c) { c.destinations = {""}; }},
         {"spool size", [](Config& c) { c.spool_size = 1; }},
         {"scope", [](Config& c) { c.scope = {"no/slash"}; }},
         {"syscalls", [](Config& c) { c.syscalls = ""; }},
         {"explosions", [](Config& c) { c.classes_off = {"explosions"}; }},
-        {"sample period", [](Config& c) { c.sample_period = 1; }},
+        {"--sample-period", [](Config& c) { c.sample_period = 1; }},
         {"top processes", [](Config& c) { c.top_processes = 0; }},
         {"tail", [](Config& c) { c.triggers.tail_ns = UINT64_MAX; }},
         {"debounce", [](Config& c) { c.triggers.debounce_ns = UINT64_MAX; }},
@@ -53,7 +53,7 @@ TEST(Config, EachBadValueIsNamed) {
 TEST(Config, ATooSmallWindowSaysHowLargeItMustBe) {
     Config config;
     config.window_size = 1 << 20;
-    EXPECT_EQ(validate(config).error().message, "window size is 1.0 MiB: it must be from 4.0 MiB to 1.0 TiB");
+    EXPECT_EQ(validate(config).error().message, "--window-size is 1.0 MiB: it must be from 4.0 MiB to 1.0 TiB");
 }
 
 TEST(Config, SecretsOfDestinationsAreLeftOut) {

@@ -262,7 +262,7 @@ TEST(SyscallText, CallsThatHaveNotReturned) {
     SyscallRecord made(FR_CLASS_UNFINISHED, 202, {0x7f00, 0x80, 2, 0});
     made.head().enter_ns = 1'000'000'000;
     made.head().event.time_ns = 4'200'000'000;
-    EXPECT_EQ(show(made), "futex(0x7f00, FUTEX_WAIT_PRIVATE, 2, NULL) <unfinished, 3.2 s so far>");
+    EXPECT_EQ(show(made), "futex(0x7f00, FUTEX_WAIT_PRIVATE, 2, NULL) <unfinished ...> for 3.2 s");
     SyscallRecord entry(FR_CLASS_SYSCALL_ENTER, 59, {1, 2, 3});
     entry.blob(FR_BLOB_ARG0, "/bin/ls");
     EXPECT_EQ(show(entry), R"(execve("/bin/ls", 0x2, 0x3) <unfinished ...>)");
