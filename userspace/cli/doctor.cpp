@@ -76,6 +76,11 @@ Result<int> run(bool as_json) {
 void add_doctor(CLI::App& app, Command& chosen) {
     auto* cmd = app.add_subcommand("doctor", "Show what this kernel lets be recorded, and how");
     auto as_json = std::make_shared<bool>(false);
+    cmd->footer(
+        "\nLoads and attaches every program for a moment, with a scope that holds nothing: nothing is recorded.\n"
+        "Of each capability the variants stand best first: + taken, - refused and why, . not needed.\n"
+        "\nExits with 0 whatever is missing, as long as anything can be recorded; 4 without the rights, 5 on a kernel\n"
+        "that can record nothing.");
     cmd->add_flag("--json", *as_json, "Print JSON");
     cmd->callback([as_json, &chosen] { chosen = [as_json] { return run(*as_json); }; });
 }

@@ -35,6 +35,11 @@ Result<int> run(const DumpArguments& a) {
 void add_dump(CLI::App& app, Command& chosen) {
     auto* cmd = app.add_subcommand("dump", "Ask the running recorder for a dump now");
     auto arguments = std::make_shared<DumpArguments>();
+    cmd->footer(
+        "\nPrints the incident's number and the file's name once the dump is made; sending it goes on behind that.\n"
+        "\nExample:\n"
+        "  flightrec dump --reason 'slow since noon'\n"
+        "\nExits with 3 when no recorder is running, 7 when the dump could not be made.");
     cmd->add_option("--reason", arguments->reason, "Why: kept in the dump");
     cmd->add_option("--control", arguments->control, "The recorder's control socket")->capture_default_str();
     cmd->add_flag("--json", arguments->json, "Print the answer as JSON");

@@ -163,6 +163,18 @@ void add_shipping_options(CLI::App& cmd, RecordArguments& a) {
 void add_record(CLI::App& app, Command& chosen) {
     auto* cmd = app.add_subcommand("record", "Record until SIGTERM; dump and ship what happened when something dies");
     auto arguments = std::make_shared<RecordArguments>();
+    cmd->footer(
+        "\nNeeds root, or CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE ('flightrec doctor' shows what this kernel "
+        "gives).\n"
+        "Sizes: 512K, 64M, 1G. Times: 500ms, 2s, 5m, 1h.\n"
+        "\nExamples:\n"
+        "  flightrec record --to /var/crash                     dumps into a directory\n"
+        "  flightrec record --to https://sink.example/in/ --label role=db\n"
+        "  flightrec record --scope /sys/fs/cgroup/system.slice/shop.service --syscalls failed --to /var/crash\n"
+        "  flightrec record --config /etc/flightrec.conf\n"
+        "\nIt prints \"recording\" once it does. SIGTERM and SIGINT end it in order, SIGUSR1 makes a dump.\n"
+        "Exits with 0 when it was ended so, 2 for an option that makes no sense, 4 without the rights, 5 on a kernel\n"
+        "that cannot do it, 9 when another recorder uses the window, 10 without space for it.");
     for (auto add : {add_window_options, add_what_options, add_incident_options, add_shipping_options})
         add(*cmd, *arguments);
     cmd->add_flag("--pin", arguments->options.config.pin,

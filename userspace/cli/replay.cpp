@@ -35,7 +35,10 @@ constexpr const char* footer =
     "  flightrec replay x.flight --pid 812 --syscall openat,connect --failed\n"
     "  flightrec replay x.flight --cgroup /system.slice/shop.service --slower-than 100ms\n"
     "  flightrec replay x.flight --class exec,exit,signal --time utc\n"
-    "  flightrec replay x.flight --json | jq 'select(.errno == \"ENOMEM\")'";
+    "  flightrec replay x.flight --json | jq 'select(.errno == \"ENOMEM\")'\n"
+    "\nExits with 0, also when the reader of its output goes away; 2 for a name or time that makes no sense, 3 when "
+    "there\n"
+    "is no such file or incident, 6 for a damaged file (what can be read is shown), 130 when interrupted.";
 
 const CLI::Validator positive_number(
     [](const std::string& text) {

@@ -49,7 +49,10 @@ void add_report(CLI::App& app, Command& chosen) {
         "tell is said to be unknown; the last section lists what was lost.\n"
         "\nExamples:\n"
         "  flightrec report x.flight\n"
-        "  flightrec report x.flight --json | jq -r '.incidents[].verdict'");
+        "  flightrec report x.flight --json | jq -r '.incidents[].verdict'\n"
+        "  flightrec report x.flight --debug-dir ./symbols    names for the crash's stack from there, by build id\n"
+        "\nExits with 0, 3 when there is no such file or incident, 6 for a damaged file (the report rests on what is "
+        "left).");
     command->add_option("FILE", arguments->file, "A dump, a live window, or a window of a dead machine")->required();
     arguments->has_incident =
         command->add_option("--incident", arguments->incident, "Only this incident of the recording")->type_name("N");

@@ -65,6 +65,11 @@ Result<int> run(const StatusArguments& a) {
 void add_status(CLI::App& app, Command& chosen) {
     auto* cmd = app.add_subcommand("status", "Show the running recorder: what it recorded, lost, dumped and shipped");
     auto arguments = std::make_shared<StatusArguments>();
+    cmd->footer(
+        "\nExamples:\n"
+        "  flightrec status\n"
+        "  flightrec status --json | jq .ledger\n"
+        "\nExits with 3 when no recorder is running.");
     cmd->add_option("--control", arguments->control, "The recorder's control socket")->capture_default_str();
     cmd->add_flag("--json", arguments->json, "Print JSON");
     cmd->callback([arguments, &chosen] { chosen = [arguments] { return run(*arguments); }; });

@@ -31,7 +31,9 @@ constexpr const char* footer =
     "  flightrec tree x.flight                       as it was when it failed\n"
     "  flightrec tree x.flight --at -30s --pid 812   half a minute before: 812, its ancestors and its descendants\n"
     "  flightrec tree x.flight --ended               with those that had ended, however short they lived\n"
-    "  flightrec tree x.flight --json | jq -r 'select(.parent == \"unknown\") | .pid'";
+    "  flightrec tree x.flight --json | jq -r 'select(.parent == \"unknown\") | .pid'\n"
+    "\nExits with 0, 2 for a time that is none, 3 when there is no such file, incident or process, 6 for a damaged "
+    "file.";
 
 Result<int> run(Arguments& arguments) {
     if (arguments.has_incident->count() != 0) arguments.options.incident = arguments.incident;

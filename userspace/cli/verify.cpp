@@ -38,7 +38,9 @@ void add_verify(CLI::App& app, Command& chosen) {
     command->footer(
         "\nDecodes everything. Exits with 0 when the file is whole and every line of the ledger balances:\n"
         "  produced = stored + overwritten + torn + skipped + pending, and found = stored - evicted;\n"
-        "else with 6.");
+        "else with 6.\n"
+        "\nExample:\n"
+        "  flightrec verify incident.flight && echo whole");
     command->add_option("FILE", arguments->file, "A dump, a live window, or a window of a dead machine")->required();
     command->add_flag("--json", arguments->json, "One JSON object (schemas/json/verify.schema.json)");
     command->callback([arguments, &chosen] { chosen = [arguments] { return run(*arguments); }; });

@@ -37,4 +37,14 @@ uint64_t ClockMap::boot_of(uint64_t realtime_ns) const {
     return shifted(pairs_.front().boot, realtime_ns, pairs_.front().realtime);
 }
 
+uint64_t ClockMap::first_boot_of(uint64_t realtime_ns) const {
+    for (size_t i = 0; i < pairs_.size(); ++i) {
+        const ClockPair& pair = pairs_[i];
+        if (realtime_ns < pair.realtime) return i == 0 ? shifted(pair.boot, realtime_ns, pair.realtime) : pair.boot;
+        const uint64_t boot = shifted(pair.boot, realtime_ns, pair.realtime);
+        if (i + 1 == pairs_.size() || boot < pairs_[i + 1].boot) return boot;
+    }
+    return 0;
+}
+
 }  // namespace flightrec::flight

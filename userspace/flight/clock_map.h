@@ -17,6 +17,8 @@ class ClockMap {
     [[nodiscard]] uint64_t realtime_of(uint64_t boot_ns) const;
     // The last boot time at which the wall clock stood so; a time a step jumped over is the moment of the step.
     [[nodiscard]] uint64_t boot_of(uint64_t realtime_ns) const;
+    // The first boot time at which the wall clock stood so or later: after a step back the same time comes twice.
+    [[nodiscard]] uint64_t first_boot_of(uint64_t realtime_ns) const;
 
   private:
     std::vector<ClockPair> pairs_;

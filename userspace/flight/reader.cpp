@@ -254,4 +254,9 @@ uint64_t FlightFile::boot_of_realtime(uint64_t realtime_ns) const {
     return impl_->clock.boot_of(realtime_ns);
 }
 
+uint64_t FlightFile::first_boot_of_realtime(uint64_t realtime_ns) const {
+    if (!impl_->clock_ready) impl_->build_clock();
+    return impl_->clock.first_boot_of(realtime_ns);
+}
+
 }  // namespace flightrec::flight

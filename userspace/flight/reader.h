@@ -112,7 +112,8 @@ class FlightFile {
 
     // Wall clock for a boot time, through the clock pairs of the segments and CLOCK markers seen in the file.
     [[nodiscard]] uint64_t realtime_of(uint64_t boot_ns) const;
-    [[nodiscard]] uint64_t boot_of_realtime(uint64_t realtime_ns) const;
+    [[nodiscard]] uint64_t boot_of_realtime(uint64_t realtime_ns) const;        // the last one, where there are two
+    [[nodiscard]] uint64_t first_boot_of_realtime(uint64_t realtime_ns) const;  // after a step back
 
     struct Impl;  // of this layer
 

@@ -86,6 +86,7 @@ class Gatherer {
     void process_sample(const EventRef& event);
     void marker(const EventRef& event);
     void match_triggers();
+    void add_stalls();
     template <class T>
     static bool room(const std::vector<T>& list) {
         return list.size() < Digest::max_notes;
@@ -332,12 +333,31 @@ void Gatherer::match_triggers() {
     }
 }
 
+// Stalls that the samples show and that made no dump.
+void Gatherer::add_stalls() {
+    constexpr uint64_t near_ns = 30'000'000'000;
+    for (const auto& stall : find_stalls(d_.waiting, d_.system_samples)) {
+        const bool known = std::any_of(d_.incidents.begin(), d_.incidents.end(), [&](const IncidentSeed& seed) {
+            return seed.kind == IncidentKind::stall && seed.time_ns + near_ns >= stall.from_ns &&
+                   seed.time_ns <= stall.to_ns + near_ns;
+        });
+        if (known || d_.incidents.size() >= Digest::max_incidents) continue;
+        IncidentSeed& seed = d_.incidents.emplace_back();
+        seed.kind = IncidentKind::stall;
+        seed.time_ns = stall.from_ns;
+        seed.last_ns = stall.to_ns;
+        seed.line = {stall.from_ns,
+                     fmt::format("the samples show a stall of {}", format_duration(stall.to_ns - stall.from_ns))};
+    }
+}
+
 void Gatherer::finish() {
     // Lone failures of allocations that nobody died of are no incident of their own; those of fork are.
     std::erase_if(d_.incidents, [&](const IncidentSeed& seed) {
         return seed.kind == IncidentKind::alloc_failure && seed.alloc.kind == FR_ALLOC_SYSCALL;
     });
     match_triggers();
+    add_stalls();
     std::stable_sort(d_.incidents.begin(), d_.incidents.end(),
                      [](const IncidentSeed& a, const IncidentSeed& b) { return a.time_ns < b.time_ns; });
 }

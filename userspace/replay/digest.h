@@ -17,6 +17,7 @@
 #include "userspace/flight/reader.h"
 #include "userspace/replay/flight_info.h"
 #include "userspace/replay/growth.h"
+#include "userspace/replay/stalls.h"
 #include "userspace/replay/state.h"
 #include "userspace/replay/timeline.h"
 
@@ -90,12 +91,6 @@ struct SentSignal {  // one that could end its target
     int32_t signal = 0;
     bool from_kernel = false;
     Evidence line;
-};
-
-struct WaitingTask {  // state D in a sample
-    uint64_t time_ns = 0;
-    uint32_t pid = 0;
-    std::string comm, function;
 };
 
 struct ForkNote {

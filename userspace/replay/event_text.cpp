@@ -361,9 +361,19 @@ void kmsg_text(std::string& out, const EventRef& event, const Palette& paint) {
     if (const auto text = find_blob(event, FR_BLOB_TEXT)) append_printable(out, text->text);
 }
 
+void append_hundredths(std::string& out, uint32_t value) {
+    if (value == unknown_hundredths)
+        out += '?';
+    else
+        put(out, "{}.{:02}", value / 100, value % 100);
+}
+
 void append_psi(std::string& out, std::string_view name, uint32_t some, uint32_t full, bool has_full) {
-    put(out, " {} {}.{:02}", name, some / 100, some % 100);
-    if (has_full) put(out, "/{}.{:02}", full / 100, full % 100);
+    put(out, " {} ", name);
+    append_hundredths(out, some);
+    if (!has_full) return;
+    out += '/';
+    append_hundredths(out, full);
 }
 
 void system_sample_text(std::string& out, const EventRef& event) {

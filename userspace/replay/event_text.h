@@ -35,6 +35,9 @@ struct Palette {
 void append_event_text(std::string& out, const flight::EventRef& event, const ReplayState& state,
                        const TextOptions& options);
 
+// A pressure or load of a sample that could not be read.
+inline constexpr uint32_t unknown_hundredths = 0xffffffff;
+
 // ---- parts that other renderers share
 // "0.123456" seconds.
 void append_seconds(std::string& out, uint64_t ns, int decimals = 6);

@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "userspace/base/clock.h"
 #include "userspace/base/text.h"
@@ -272,6 +273,24 @@ void add_recorder_limits(Report& report) {
     if (d.kernel.empty()) add_limit(report, "kernel_log", "no kernel log: its own reports cannot be compared");
 }
 
+// A crash loop is one incident: that of its dump, else of its first crash.
+void join_crash_loops(const Digest& digest, std::vector<const IncidentSeed*>& seeds) {
+    std::set<const IncidentSeed*> joined;
+    for (const IncidentSeed* seed : seeds) {
+        if (seed->kind != IncidentKind::crash || !seed->has_event || joined.contains(seed)) continue;
+        auto same = crashes_like(digest, *seed);
+        if (same.size() < crash_loop_from) continue;
+        const auto asked = [&](const IncidentSeed* one) {
+            return one->trigger != nullptr && std::find(seeds.begin(), seeds.end(), one) != seeds.end();
+        };
+        const auto dumped = std::find_if(same.begin(), same.end(), asked);
+        const IncidentSeed* lead = dumped != same.end() ? *dumped : seed;
+        for (const IncidentSeed* one : same)
+            if (one != lead) joined.insert(one);
+    }
+    std::erase_if(seeds, [&](const IncidentSeed* seed) { return joined.contains(seed); });
+}
+
 // The incidents to describe: those with a dump first, then the latest.
 std::vector<const IncidentSeed*> choose(const Digest& digest, const ReportOptions& options, uint64_t& left_out) {
     std::vector<const IncidentSeed*> out;
@@ -279,6 +298,7 @@ std::vector<const IncidentSeed*> choose(const Digest& digest, const ReportOption
         if (options.incident && (seed.trigger == nullptr || seed.trigger->incident != *options.incident)) continue;
         out.push_back(&seed);
     }
+    join_crash_loops(digest, out);
     if (out.size() > options.max_incidents) {
         std::stable_sort(out.begin(), out.end(), [](const IncidentSeed* a, const IncidentSeed* b) {
             if ((a->trigger != nullptr) != (b->trigger != nullptr)) return a->trigger != nullptr;
@@ -333,14 +353,32 @@ void add_deaths(Report& report) {
         add_limit(report, "deaths", fmt::format("{} further deaths by signals are not listed", left_out));
 }
 
+// Why two incidents have to do with each other; "" when nothing in the flight says so.
+std::string_view relation(const IncidentSeed& a, const IncidentSeed& b) {
+    const uint64_t apart = a.time_ns > b.time_ns ? a.time_ns - b.time_ns : b.time_ns - a.time_ns;
+    const auto descends = [](const IncidentSeed& child, const IncidentSeed& parent) {
+        return std::any_of(child.ancestry.begin(), child.ancestry.end(),
+                           [&](const Ancestor& one) { return one.pid == parent.pid; });
+    };
+    if (a.pid != 0 && a.pid == b.pid && a.comm == b.comm) return "the same process";
+    if (!a.comm.empty() && a.comm == b.comm && a.cgroup == b.cgroup) return "the same program in the same cgroup";
+    if (apart > 60 * second) return {};
+    if (a.pid != 0 && b.pid != 0 && descends(a, b)) return "its ancestor, within a minute";
+    if (a.pid != 0 && b.pid != 0 && descends(b, a)) return "a descendant of it, within a minute";
+    const bool place = !a.cgroup.empty() && a.cgroup != "/";
+    if (place && a.cgroup == b.cgroup) return "the same cgroup, within a minute";
+    if (place && !b.domain.empty() && below(a.cgroup, b.domain)) return "in the cgroup that ran out, within a minute";
+    return {};
+}
+
 void link(std::vector<IncidentReport>& incidents) {
     for (auto& a : incidents)
         for (const auto& b : incidents) {
-            if (a.number == b.number || a.seed->pid == 0) continue;
-            const bool same_life = a.seed->pid == b.seed->pid && a.seed->comm == b.seed->comm;
-            const bool same_place =
-                a.seed->comm == b.seed->comm && !a.seed->comm.empty() && a.seed->cgroup == b.seed->cgroup;
-            if (same_life || same_place) a.linked.push_back(b.number);
+            if (a.number == b.number) continue;
+            const std::string_view reason = relation(*a.seed, *b.seed);
+            if (reason.empty()) continue;
+            a.linked.push_back(b.number);
+            a.link_reasons.emplace_back(reason);
         }
 }
 

@@ -25,12 +25,13 @@ struct Statement {
 };
 
 struct IncidentReport {
-    const IncidentSeed* seed = nullptr;  // of the digest
-    size_t number = 0;                   // in this report, from 1
-    std::string verdict;                 // one line: what died and why
-    std::string cause;                   // for programs: "oom_cgroup", "oom_global", "crash", …, "unknown"
-    std::vector<Statement> statements;   // in the order they are to be read
-    std::vector<size_t> linked;          // numbers of incidents of the same program in the same place
+    const IncidentSeed* seed = nullptr;     // of the digest
+    size_t number = 0;                      // in this report, from 1
+    std::string verdict;                    // one line: what died and why
+    std::string cause;                      // for programs: "oom_cgroup", "oom_global", "crash", …, "unknown"
+    std::vector<Statement> statements;      // in the order they are to be read
+    std::vector<size_t> linked;             // numbers of incidents that have to do with it
+    std::vector<std::string> link_reasons;  // of each: "the same program in the same cgroup"
 };
 
 struct Report {

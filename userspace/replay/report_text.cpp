@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <map>
 #include <set>
 
 #include "userspace/base/clock.h"
@@ -165,10 +166,16 @@ void Writer::incident(const IncidentReport& incident) {
         fmt::format_to(std::back_inserter(out_), "  {:<14} {} triggers before it made no dump of their own\n",
                        "Suppressed", seed.trigger->suppressed);
     if (!incident.linked.empty()) {
-        std::string list;
-        for (const auto number : incident.linked) list += fmt::format("{}{}", list.empty() ? "" : ", ", number);
-        fmt::format_to(std::back_inserter(out_), "  {:<14} the same program in the same cgroup: {}\n", "See also",
-                       list);
+        std::map<std::string, std::string> lists;  // by reason
+        for (size_t i = 0; i < incident.linked.size(); ++i) {
+            std::string& list = lists[incident.link_reasons[i]];
+            list += fmt::format("{}{}", list.empty() ? "" : ", ", incident.linked[i]);
+        }
+        std::string text;
+        for (const auto& [reason, list] : lists)
+            text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", reason, list);
+        fmt::format_to(std::back_inserter(out_), "  {:<14} ", "See also");
+        wrapped(text, 17);
     }
     for (const auto& statement : incident.statements) {
         fmt::format_to(std::back_inserter(out_), "  {:<14} ", heading(statement.topic));

@@ -121,7 +121,7 @@ Result<uint64_t> parse_moment(std::string_view option, std::string_view text, co
     }
     const auto realtime = parse_utc(text);
     if (!realtime) return bad();
-    return clock.boot_of_realtime(*realtime);
+    return option == "--since" ? clock.first_boot_of_realtime(*realtime) : clock.boot_of_realtime(*realtime);
 }
 
 Result<Timeline> read_timeline(const flight::FlightFile& file, std::optional<uint64_t> incident) {

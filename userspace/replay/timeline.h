@@ -40,12 +40,19 @@ struct WallClock {
     virtual ~WallClock() = default;
     [[nodiscard]] virtual uint64_t boot_of_realtime(uint64_t realtime_ns) const = 0;
     [[nodiscard]] virtual uint64_t realtime_of(uint64_t boot_ns) const = 0;
+    // After the clock was set back, a time comes twice: this is the first one, boot_of_realtime() the last.
+    [[nodiscard]] virtual uint64_t first_boot_of_realtime(uint64_t realtime_ns) const {
+        return boot_of_realtime(realtime_ns);
+    }
 };
 class FileClock final : public WallClock {
   public:
     explicit FileClock(const flight::FlightFile& file) : file_(file) {}  // borrowed
     [[nodiscard]] uint64_t boot_of_realtime(uint64_t realtime_ns) const override {
         return file_.boot_of_realtime(realtime_ns);
+    }
+    [[nodiscard]] uint64_t first_boot_of_realtime(uint64_t realtime_ns) const override {
+        return file_.first_boot_of_realtime(realtime_ns);
     }
     [[nodiscard]] uint64_t realtime_of(uint64_t boot_ns) const override { return file_.realtime_of(boot_ns); }
 
@@ -55,7 +62,8 @@ class FileClock final : public WallClock {
 
 // A moment as --since and --until take it, to CLOCK_BOOTTIME: "-10s" and "+2s" from the reference, "0", "@123.4"
 // seconds since boot, "2026-11-23T11:10:02.5Z", "2026-11-23 11:10:02" and "2026-11-23T13:10:02+02:00" (RFC 3339; UTC
-// where nothing else is said). option: its name, for the message.
+// where nothing else is said). option: its name, for the message; a wall-clock time that came twice, because the clock
+// was set back, is the first of the two for "--since" and the last for all others.
 Result<uint64_t> parse_moment(std::string_view option, std::string_view text, const Timeline& timeline,
                               const WallClock& clock);
 // The UTC form alone, to CLOCK_REALTIME; nullopt when it is no such time.

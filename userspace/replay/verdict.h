@@ -50,7 +50,14 @@ void add_machine(const VerdictInput& in, IncidentReport& out);
 // Processes that grew over 10 s, 1 min and 5 min. cgroup: only those in it or below; empty: all.
 void add_growth(const VerdictInput& in, IncidentReport& out, const std::string& cgroup);
 
-// "python3[812]", printable.
+// Crashes of the same program in the same cgroup, in time order, this one included.
+[[nodiscard]] std::vector<const IncidentSeed*> crashes_like(const Digest& digest, const IncidentSeed& seed);
+// From so many on they are one incident, a crash loop.
+inline constexpr size_t crash_loop_from = 3;
+
+// "12.34 %", "unknown".
+[[nodiscard]] std::string percent(uint32_t hundredths);
+// "python3[812]", with the program's name behind it where the process has another: "worker[812] (nginx)"; printable.
 [[nodiscard]] std::string who(const IncidentSeed& seed);
 // The evidence line of a kernel log line.
 [[nodiscard]] Evidence kernel_evidence(const KernelLine& line);

@@ -69,6 +69,27 @@ std::string quoted_argv(std::string_view argv) {
 std::string who(const IncidentSeed& seed) {
     std::string out;
     append_process_name(out, seed.comm, seed.pid);
+    if (!seed.victim || seed.victim->exe.empty() || seed.comm.empty()) return out;
+    const auto base = [](std::string_view path) { return path.substr(path.rfind('/') + 1); };
+    const std::string_view exe = base(seed.victim->exe);
+    const std::string_view called = base(std::string_view(seed.argv).substr(0, seed.argv.find('\0')));
+    if (exe.starts_with(seed.comm) || called.starts_with(seed.comm)) return out;
+    out += " (";
+    append_printable(out, exe);
+    out += ')';
+    return out;
+}
+
+std::string percent(uint32_t hundredths) {
+    return hundredths == unknown_hundredths ? "unknown" : fmt::format("{}.{:02} %", hundredths / 100, hundredths % 100);
+}
+
+std::vector<const IncidentSeed*> crashes_like(const Digest& digest, const IncidentSeed& seed) {
+    std::vector<const IncidentSeed*> out;
+    for (const auto& other : digest.incidents)
+        if (other.kind == IncidentKind::crash && other.has_event && other.comm == seed.comm &&
+            other.cgroup == seed.cgroup)
+            out.push_back(&other);
     return out;
 }
 
@@ -186,11 +207,11 @@ void add_machine(const VerdictInput& in, IncidentReport& out) {
     s.text = fmt::format(
         "{} before it: {} of {} available; anon {}, page cache {}, shmem {}, slab {}, page tables {}; swap free {} of "
         "{}; "
-        "memory pressure {}.{:02} % some, {}.{:02} % full; load {}.{:02}",
+        "memory pressure {} some, {} full; load {}",
         format_duration(in.seed.time_ns - time_ns), bytes(m.mem_available), bytes(m.mem_total), bytes(m.anon),
         bytes(m.cached), bytes(m.shmem), bytes(m.slab), bytes(m.page_tables), bytes(m.swap_free), bytes(m.swap_total),
-        m.psi_memory_some_avg10 / 100, m.psi_memory_some_avg10 % 100, m.psi_memory_full_avg10 / 100,
-        m.psi_memory_full_avg10 % 100, m.load1 / 100, m.load1 % 100);
+        percent(m.psi_memory_some_avg10), percent(m.psi_memory_full_avg10),
+        m.load1 == unknown_hundredths ? "unknown" : fmt::format("{}.{:02}", m.load1 / 100, m.load1 % 100));
     out.statements.push_back(std::move(s));
 }
 

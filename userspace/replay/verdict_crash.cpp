@@ -72,31 +72,63 @@ void add_place(const VerdictInput& in, IncidentReport& out) {
     out.statements.push_back(std::move(m));
 }
 
-// Crashes of the same program in the same cgroup, this one included.
+// The first line of the stack, where it is a place in a file: equal lines are the same place, wherever it is mapped.
+std::string place_of(const IncidentSeed& seed) {
+    return seed.stack.empty() || seed.stack[0].find("+0x") == std::string::npos ? std::string{} : seed.stack[0];
+}
+
+std::string lifetimes(const std::vector<const IncidentSeed*>& same) {
+    std::vector<uint64_t> lives;
+    for (const auto* seed : same)
+        if (seed->crash.start_ns != 0 && seed->crash.start_ns <= seed->time_ns)
+            lives.push_back(seed->time_ns - seed->crash.start_ns);
+    if (lives.empty()) return {};
+    std::string out = "; it lived for ";
+    if (lives.size() <= 5) {
+        for (size_t i = 0; i < lives.size(); ++i) out += (i == 0 ? "" : ", ") + format_duration(lives[i]);
+        return out;
+    }
+    std::sort(lives.begin(), lives.end());
+    return out + fmt::format("{} to {}, half of them less than {}", format_duration(lives.front()),
+                             format_duration(lives.back()), format_duration(lives[lives.size() / 2]));
+}
+
+// One line an attempt.
+Evidence attempt_line(const IncidentSeed& seed, size_t number) {
+    Evidence out{seed.time_ns, fmt::format("attempt {}: ", number)};
+    append_process_name(out.text, seed.comm, seed.pid);
+    out.text += ' ' + signal_name(seed.crash.signal);
+    if (seed.crash.start_ns != 0 && seed.crash.start_ns <= seed.time_ns)
+        out.text += " after " + format_duration(seed.time_ns - seed.crash.start_ns);
+    out.text += ' ';
+    append_argv(out.text, seed.argv, false, 60);
+    return out;
+}
+
 void add_loop(const VerdictInput& in, IncidentReport& out) {
-    std::vector<const IncidentSeed*> same;
-    for (const auto& seed : in.digest.incidents)
-        if (seed.kind == IncidentKind::crash && seed.comm == in.seed.comm && seed.cgroup == in.seed.cgroup)
-            same.push_back(&seed);
+    const auto same = crashes_like(in.digest, in.seed);
     if (same.size() < 2) return;
+    constexpr size_t shown = 12;
     Statement s{"crash_loop", {}, true, {}};
-    std::set<std::string> signals, argvs;
-    std::string lives;
+    std::set<std::string> signals, argvs, places;
+    std::set<uint32_t> parents;
     size_t index = 0;
     for (size_t i = 0; i < same.size(); ++i) {
         const auto& seed = *same[i];
         if (&seed == &in.seed) index = i + 1;
         signals.insert(signal_name(seed.crash.signal));
         argvs.insert(seed.argv);
-        if (i < 10 && seed.crash.start_ns != 0 && seed.crash.start_ns <= seed.time_ns)
-            lives += (lives.empty() ? "" : ", ") + format_duration(seed.time_ns - seed.crash.start_ns);
-        if (i < 10) s.evidence.push_back(seed.line);
+        places.insert(place_of(seed));
+        parents.insert(seed.ancestry.empty() ? seed.crash.ppid : seed.ancestry[0].pid);
+        if (i < shown - 1 || i + 1 == same.size()) s.evidence.push_back(attempt_line(seed, i + 1));
     }
     s.text = fmt::format("crash {} of {} of this program in this cgroup within {}", index, same.size(),
                          format_duration(same.back()->time_ns - same.front()->time_ns));
     s.text += "; signals ";
     for (auto it = signals.begin(); it != signals.end(); ++it) s.text += (it == signals.begin() ? "" : ", ") + *it;
-    if (!lives.empty()) s.text += "; it lived for " + lives + (same.size() > 10 ? ", ..." : "");
+    s.text += lifetimes(same);
+    if (places.size() == 1 && !places.begin()->empty()) s.text += "; always at the same place";
+    if (parents.size() == 1 && *parents.begin() != 0) s.text += fmt::format("; all started by {}", *parents.begin());
     s.text += argvs.size() > 1 ? fmt::format("; the command line changed ({} different ones)", argvs.size())
                                : "; always with the same command line";
     out.statements.push_back(std::move(s));
@@ -124,13 +156,18 @@ void crash_verdict(const VerdictInput& in, IncidentReport& out) {
         add_kernel_log(in, out, 2 * second, 2 * second, 20);
         return;
     }
-    out.cause = "crash";
+    const auto same = crashes_like(in.digest, in.seed);
+    const bool loop = same.size() >= crash_loop_from;
+    out.cause = loop ? "crash_loop" : "crash";
     out.verdict = fmt::format("{} crashed with {}", who(in.seed), describe_fault(in.seed.crash));
+    if (loop)
+        out.verdict += fmt::format("; a crash loop: this program crashed {} times within {}", same.size(),
+                                   format_duration(same.back()->time_ns - same.front()->time_ns));
     add_identity(in, out);
     out.statements.push_back({"why", describe_fault(in.seed.crash), true, {in.seed.line}});
     add_place(in, out);
-    add_sender(in, out);
     add_loop(in, out);
+    add_sender(in, out);
     add_core(in, out);
     add_calls(in, out);
     add_kernel_log(in, out, 1 * second, 2 * second, 20);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading: order over tracks and blocks, ranges, keyframes, live windows, the clock.
 #include "tests/unit/flight/support.h"
+#include "userspace/flight/clock_map.h"
 
 namespace flightrec::flight::test {
 namespace {
@@ -195,6 +196,20 @@ TEST(FlightFile, WallClockFollowsSteps) {
     EXPECT_EQ(file.realtime_of(now.boot + 6000), now.realtime + 6000 + hour);
     EXPECT_EQ(file.boot_of_realtime(now.realtime + 6000 + hour), now.boot + 6000);
     EXPECT_EQ(file.boot_of_realtime(now.realtime + hour / 2), now.boot + 5000) << "the moment of the step";
+}
+
+TEST(ClockMap, ATimeThatCameTwiceHasAFirstAndALastMoment) {
+    ClockMap clock;
+    clock.add(1000, 100'000);
+    clock.add(1500, 200'000);  // forward
+    clock.add(2000, 100'200);  // back
+    EXPECT_EQ(clock.first_boot_of(100'300), 1300u);
+    EXPECT_EQ(clock.boot_of(100'300), 2100u);
+    EXPECT_EQ(clock.first_boot_of(150'000), 1500u) << "jumped over: the moment of the step";
+    EXPECT_EQ(clock.first_boot_of(200'100), 1600u);
+    EXPECT_EQ(clock.first_boot_of(99'900), 900u) << "before the first pair";
+    EXPECT_EQ(clock.realtime_of(1999), 200'499u);
+    EXPECT_EQ(clock.realtime_of(2001), 100'201u);
 }
 
 TEST(FlightFile, RefusalsSayWhatIsWrong) {

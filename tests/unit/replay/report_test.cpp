@@ -211,14 +211,71 @@ TEST(Report, CrashLoopIsLinkedWithLifetimes) {
     }
     story.add(crash(120 * s, 700, 90 * s, [](fr_crash& e) { set_comm(e.comm, "other"); }));
     const auto report = report_of(story);
-    ASSERT_EQ(report.json["incidents"].size(), 5u);
-    const auto loop = report.said("crash_loop", 4);
-    EXPECT_TRUE(has(loop, "crash 4 of 4 of this program")) << loop;
+    ASSERT_EQ(report.json["incidents"].size(), 2u);
+    EXPECT_EQ(report.incident(0)["cause"], "crash_loop");
+    EXPECT_TRUE(has(report.incident(0)["verdict"], "a crash loop: this program crashed 4 times within 30.00 s"));
+    const auto loop = report.said("crash_loop", 0);
+    EXPECT_TRUE(has(loop, "crash 1 of 4 of this program")) << loop;
     EXPECT_TRUE(has(loop, "it lived for 5.00 s, 5.00 s, 5.00 s, 5.00 s"));
     EXPECT_TRUE(has(loop, "the command line changed (2 different ones)"));
-    EXPECT_EQ(report.incident(4)["linked"], nlohmann::json({1, 2, 4}));
-    EXPECT_EQ(report.said("crash_loop", 2), "");
-    EXPECT_TRUE(has(report.text, "5 incidents"));
+    EXPECT_EQ(report.incident(1)["cause"], "crash");
+    EXPECT_EQ(report.said("crash_loop", 1), "");
+    EXPECT_TRUE(has(report.text, "2 incidents"));
+}
+
+TEST(Report, TwoCrashesAreLinkedButNoLoop) {
+    Story story;
+    for (uint32_t i = 0; i < 2; ++i) story.add(crash((105 + 10 * i) * s, 800 + i, (100 + 10 * i) * s));
+    const auto report = report_of(story);
+    ASSERT_EQ(report.json["incidents"].size(), 2u);
+    EXPECT_EQ(report.incident(1)["cause"], "crash");
+    EXPECT_EQ(report.incident(1)["linked"], nlohmann::json({1}));
+    EXPECT_TRUE(has(report.text, "the same program in the same cgroup: 1"));
+}
+
+Record waiting(uint64_t at, uint32_t pid, std::string_view function) {
+    return record<fr_process_sample>(
+        FR_CLASS_PROCESS_SAMPLE, at, pid, pid,
+        [](fr_process_sample& e) {
+            e.state = 'D';
+            set_comm(e.comm, "writer");
+        },
+        {{FR_BLOB_TEXT, std::string(function)}});
+}
+
+Record pressure(uint64_t at, uint32_t memory_full) {
+    return record<fr_system_sample>(FR_CLASS_SYSTEM_SAMPLE, at, 0, 0, [&](fr_system_sample& e) {
+        e.psi_memory_full_avg10 = memory_full;
+        e.psi_cpu_some_avg10 = e.psi_io_full_avg10 = e.psi_memory_some_avg10 = 0xffffffff;
+        e.blocked = 1;
+    });
+}
+
+TEST(Report, ATaskInStateDForTenSecondsIsAStallThatNamesTheFunction) {
+    Story story;
+    for (uint64_t i = 0; i < 12; ++i) {
+        story.add(pressure((100 + i) * s, 0xffffffff));
+        story.add(waiting((100 + i) * s + ms, 812, "jbd2_log_wait_commit"));
+    }
+    const auto report = report_of(story);
+    ASSERT_EQ(report.json["incidents"].size(), 1u) << report.text;
+    EXPECT_EQ(report.incident()["cause"], "stall_tasks");
+    EXPECT_EQ(report.incident()["verdict"],
+              "a task hung in uninterruptible sleep: writer[812] for 11.00 s in jbd2_log_wait_commit");
+    EXPECT_FALSE(report.statement("why")["known"]) << "pressure was not measured";
+    EXPECT_TRUE(has(report.said("machine"), "memory pressure unknown some, unknown full"));
+}
+
+TEST(Report, AShortWaitIsNoStallAndPressureIs) {
+    Story calm;
+    for (uint64_t i = 0; i < 5; ++i) calm.add(waiting((100 + i) * s, 812, "io_schedule"));
+    EXPECT_EQ(report_of(calm).json["incidents"].size(), 0u);
+    Story story;
+    for (uint64_t i = 0; i < 5; ++i) story.add(pressure((100 + i) * s, 2500));
+    const auto report = report_of(story);
+    ASSERT_EQ(report.json["incidents"].size(), 1u);
+    EXPECT_EQ(report.incident()["cause"], "stall_memory");
+    EXPECT_TRUE(has(report.incident()["verdict"], "the machine stalled on memory: 25.00 % of ten seconds"));
 }
 
 TEST(Report, ProcessLimitNamesTheLimitAndTheSpawner) {

@@ -258,6 +258,15 @@ TEST(SyscallText, ValuesWithoutNameStayNumbers) {
     EXPECT_EQ(show(unknown), "syscall_0x1f4(0x1, 0x2, 0x3, 0x4, 0x5, 0) = -1 ENOSYS (Function not implemented)");
 }
 
+TEST(SyscallText, StringsAreCutAtTheLimitAndPathsAreNot) {
+    const auto open = record("openat", {at_fdcwd, 0x7f00, 0}, 3, {str(1, "/a/long/path/to/a/file")});
+    EXPECT_EQ(show(open, {.arch = Arch::x86_64, .string_limit = 4}),
+              R"(openat(AT_FDCWD, "/a/long/path/to/a/file", O_RDONLY) = 3)");
+    const auto memory = record("memfd_create", {0x7f00, 0}, 3, {str(0, "scratch")});
+    EXPECT_EQ(show(memory, {.arch = Arch::x86_64, .string_limit = 4}), R"(memfd_create("scra"..., 0) = 3)");
+    EXPECT_EQ(show(memory, {.arch = Arch::x86_64, .string_limit = 7}), R"(memfd_create("scratch", 0) = 3)");
+}
+
 TEST(SyscallText, CallsThatHaveNotReturned) {
     SyscallRecord made(FR_CLASS_UNFINISHED, 202, {0x7f00, 0x80, 2, 0});
     made.head().enter_ns = 1'000'000'000;
