@@ -12,7 +12,7 @@ import recording
 # Three generations; the middle one of the second branch ends and leaves its child behind.
 SHELL = r"""
 sh -c 'sleep 60 & sleep 61 & wait' branch-one &
-(sh -c 'sleep 62 & sleep 63' branch-two; exit 4) &
+(sh -c 'sleep 62 & sleep 63 &' branch-two; exit 4) &
 sh -c 'sleep 64 & exec python3 -c "import time, sys; time.sleep(65)" "an  argument" "$(printf "weird\377\001")"' &
 echo started
 wait
@@ -66,8 +66,9 @@ class ProcessTree(unittest.TestCase):
         """Until branch two's shells are gone and the last exec has happened."""
         end = time.monotonic() + 30
         while time.monotonic() < end:
-            commands = [b" ".join(argv) for _, argv in proc_snapshot(scope).values()]
-            if not any(b"branch-two" in c for c in commands) and any(c.startswith(b"python3") for c in commands) and \
+            argvs = [argv for _, argv in proc_snapshot(scope).values()]
+            commands = [b" ".join(argv) for argv in argvs]
+            if not any(argv[-1:] == [b"branch-two"] for argv in argvs) and any(c.startswith(b"python3") for c in commands) and \
                     sum(c.startswith(b"sleep") for c in commands) == 5:
                 return
             time.sleep(0.05)
@@ -104,7 +105,7 @@ class ProcessTree(unittest.TestCase):
 
     def test_after_wrap_around(self):
         """What was known at the oldest segment's start is all that tells of the old processes: the keyframe."""
-        with recording.Scope() as scope, recording.Recorder(scope, "--vital-share", "0.5", window_size="4M") as recorder:
+        with recording.Scope() as scope, recording.Recorder(scope, "--vital-share", "0.05") as recorder:
             shell = scope.start(["sh", "-c", SHELL], stdout=subprocess.PIPE)
             self.assertEqual(shell.stdout.readline(), b"started\n")
             self.await_shape(scope)
@@ -114,6 +115,8 @@ class ProcessTree(unittest.TestCase):
                 return [e for e in recording.replay(recorder.window, "--class", "fork") if e["child_pid"] in old]
 
             end = time.monotonic() + 100
+            while not forks_of_the_beginning() and time.monotonic() < end:  # not yet in the window
+                time.sleep(0.1)
             while forks_of_the_beginning() and time.monotonic() < end:
                 scope.run([recording.workload("short_lived"), "--count", "2000"])
             self.assertEqual(forks_of_the_beginning(), [], "the window did not wrap around")
