@@ -85,7 +85,7 @@ class Verdicts(unittest.TestCase):
 
     def test_stall_of_a_task(self):
         with recording.Scope() as scope, recording.Recorder(scope) as recorder:
-            task = scope.start([recording.workload("uninterruptible"), "--seconds", "16"])
+            task = scope.start([recording.workload("blocked"), "--hold", "16000"])
             task.wait(timeout=60)
             recorder.settle()
             recorder.stop()
@@ -97,7 +97,7 @@ class Verdicts(unittest.TestCase):
             self.assertGreaterEqual(seconds, 10, "the samples did not see the task")
             self.assertEqual(len(stalls), 1, told)
             self.assertIn(stalls[0]["cause"], ("stall_tasks", "stall_memory", "stall_io", "stall_cpu"))
-            self.assertIn(f"uninterruptible[{task.pid}] for ", stalls[0]["verdict"])
+            self.assertIn(f"blocked[{task.pid}] for ", stalls[0]["verdict"])
             self.assertNotIn("unknown", stalls[0]["cause"])
 
     def test_nothing_failed(self):
