@@ -142,7 +142,7 @@ static __always_inline struct mem_cgroup* fill_context(struct fr_oom_kill* e, st
 struct task_walk {
     struct fr_oom_candidate* list;
     struct task_struct *start, *task;
-    struct cgroup* domain; /* NULL: all */
+    u64 domain; /* id of its directory; 0: all */
     int level;
     u32 found, smallest;
     u64 smallest_rss;
@@ -153,11 +153,9 @@ static __always_inline bool in_domain(struct task_walk* w, struct task_struct* t
     if (!w->domain) return true;
     struct mem_cgroup* memcg = memory_cgroup_of(task);
     struct cgroup* cgroup = BPF_CORE_READ(memcg, css.cgroup);
-    struct cgroup* ancestor = NULL;
     int level = w->level;
-    if (BPF_CORE_READ(cgroup, level) < level) return false;
-    bpf_core_read(&ancestor, sizeof(ancestor), &cgroup->ancestors[level]);
-    return ancestor == w->domain;
+    /* One hierarchy only: ids of directories are unique in it. */
+    return BPF_CORE_READ(cgroup, level) >= level && cgroup_ancestor_id(cgroup, level) == w->domain;
 }
 
 static __always_inline u64 candidate_rss(const struct fr_oom_candidate* c) { return c->anon + c->file + c->shmem; }
@@ -222,7 +220,7 @@ static __always_inline void blob_candidates(struct draft* d, struct fr_oom_kill*
         .list = d->base + at + sizeof(struct fr_blob),
         .start = start,
         .task = start,
-        .domain = BPF_CORE_READ(domain, css.cgroup),
+        .domain = BPF_CORE_READ(domain, css.cgroup, kn, id),
         .level = BPF_CORE_READ(domain, css.cgroup, level),
     };
     bpf_loop(PROCESSES_MAX, candidate_step, &w, 0);

@@ -113,7 +113,7 @@ static __always_inline void fill_registers(struct fr_crash* e, struct task_struc
 }
 
 #define USER_FRAMES 64
-#define STACK_BYTES 4096
+#define STACK_BYTES 4096 /* a page */
 
 /* For crash_modules.bpf.c. */
 static __always_inline void remember_stack(void* ctx) {
@@ -124,6 +124,26 @@ static __always_inline void remember_stack(void* ctx) {
     if (n <= 0) return;
     frames->count = (u64)n / sizeof(u64);
     bpf_map_update_elem(&crash_stacks, &tid, frames, BPF_ANY);
+}
+
+/* The stack from sp upwards; it may end before STACK_BYTES do, and a read is whole or fails: then what is left of sp's
+ * page, which is there. */
+static __always_inline void blob_stack_bytes(struct draft* d, u64 sp) {
+    u32 at = bounded(d->used);
+    if (at + sizeof(struct fr_blob) + STACK_BYTES + 16 > DRAFT_LIMIT) return;
+    void* to = d->base + at + sizeof(struct fr_blob);
+    u32 length = STACK_BYTES;
+    u8 flags = 0;
+    if (bpf_probe_read_user(to, STACK_BYTES, (void*)sp)) {
+        length = (STACK_BYTES - ((u32)sp & (STACK_BYTES - 1))) & (2 * STACK_BYTES - 1);
+        if (length > STACK_BYTES) length = STACK_BYTES;
+        if (bpf_probe_read_user(to, length, (void*)sp)) {
+            length = 0;
+            flags = FR_BLOB_FAULT;
+        }
+    }
+    blob_pad(d, length);
+    blob_close(d, FR_BLOB_STACK_BYTES, length, flags);
 }
 
 /* include/trace/events/signal.h: TP_PROTO(int sig, struct kernel_siginfo *info, struct k_sigaction *ka), called in
@@ -166,7 +186,7 @@ int crash_tp(u64* ctx) {
         blob_pad(&d, length);
         blob_close(&d, FR_BLOB_USTACK, length, 0);
     }
-    blob_bytes(&d, FR_BLOB_STACK_BYTES, (void*)(e->sp), STACK_BYTES, STACK_BYTES, FROM_USER);
+    blob_stack_bytes(&d, e->sp);
     e->event.flags = d.flags;
     vital_copy(&e->event, d.used, FR_CLASS_CRASH);
     ring_doorbell(FR_CLASS_CRASH, (u32)BPF_CORE_READ(task, tgid));

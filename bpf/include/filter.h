@@ -3,6 +3,7 @@
 #ifndef FLIGHTREC_FILTER_H
 #define FLIGHTREC_FILTER_H
 
+#include "kernel_differences.h"
 #include "maps.h"
 
 static __always_inline struct task_struct* current_task(void) { return (void*)bpf_get_current_task_btf(); }
@@ -20,9 +21,7 @@ static __always_inline bool cgroup_in_scope(struct cgroup* cgroup) {
         if (i >= scope_count) break;
         int wanted = (int)scope_level[i];
         if (wanted > level) continue;
-        struct cgroup* ancestor = NULL;
-        bpf_core_read(&ancestor, sizeof(ancestor), &cgroup->ancestors[wanted]);
-        if (BPF_CORE_READ(ancestor, kn, id) == scope_cgroup[i]) return true;
+        if (cgroup_ancestor_id(cgroup, wanted) == scope_cgroup[i]) return true;
     }
     return false;
 }

@@ -86,6 +86,31 @@ static __always_inline s64 user_processes(struct ucounts* ucounts) {
     return count;
 }
 
+/* Until 6.0 a cgroup knew the ids of its ancestors only; since 6.1 (7f203bc89eb6, "cgroup: Replace
+ * cgroup->ancestor_ids[] with ->ancestors[]") themselves. `level` must not be deeper than the cgroup's own. */
+struct cgroup___until_6_0 {
+    u64 ancestor_ids[1];
+} FR_CORE;
+struct cgroup___from_6_1 {
+    struct cgroup* ancestors[1];
+} FR_CORE;
+
+static __always_inline u64 cgroup_ancestor_id(struct cgroup* cgroup, int level) {
+    u64 at = (u64)level * sizeof(u64), id = 0;
+    struct cgroup___from_6_1* now = (void*)cgroup;
+    if (bpf_core_field_exists(now->ancestors)) {
+        struct cgroup* ancestor = NULL;
+        asm volatile("" : "+r"(now));
+        bpf_probe_read_kernel(&ancestor, sizeof(ancestor), (void*)&now->ancestors + at);
+        return BPF_CORE_READ(ancestor, kn, id);
+    }
+    struct cgroup___until_6_0* old = (void*)cgroup;
+    asm volatile(""
+                 : "+r"(old)); /* the offset, which is none on other kernels, must not be computed before the branch */
+    bpf_probe_read_kernel(&id, sizeof(id), (void*)&old->ancestor_ids + at);
+    return id;
+}
+
 /* From 6.14 (7863dcc72d0f, "pid: allow pid_max to be set per pid namespace") each pid namespace has its own. */
 struct pid_namespace___from_6_14 {
     int pid_max;

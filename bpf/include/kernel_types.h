@@ -149,7 +149,6 @@ struct cgroup {
     int level;
     struct kernfs_node* kn;
     struct cgroup_root* root;
-    struct cgroup* ancestors[];
 } FR_CORE;
 
 struct css_set {

@@ -20,10 +20,10 @@ def loaded(executable):
 
 
 class CrashRecorded(unittest.TestCase):
-    def crash(self, *options):
+    def crash(self, *options, **run_options):
         program = recording.workload("segfault")
         with recording.Scope() as scope, recording.Recorder(scope) as recorder:
-            done = scope.run([program, *options])
+            done = scope.run([program, *options], **run_options)
             self.assertEqual(done.returncode, -signal.SIGSEGV)
             dump = recorder.wait_for_dump()
             self.events = recording.replay(dump)
@@ -75,6 +75,16 @@ class CrashRecorded(unittest.TestCase):
         _, crash = self.crash("--address", str(0xdead0000), "--write")
         self.assertEqual(int(crash["address"], 16), 0xdead0000)
         self.assertIn("0xdead0000", self.report)
+
+    def test_a_stack_that_ends_soon_is_kept(self):
+        """Without environment hardly a kilobyte stands above main(): less than is read of a deeper stack."""
+        _, crash = self.crash("--depth", "1", env={})
+        self.assertNotIn("stack_bytes_unreadable", crash)
+        stack = bytes.fromhex(crash["stack_bytes"])
+        self.assertGreaterEqual(len(stack), 256)
+        self.assertLess(len(stack), 4096, "another test is needed: the whole of it could be read")
+        self.assertEqual((int(crash["sp"], 16) + len(stack)) % 4096, 0)
+        self.assertIn(b"segfault", stack)
 
     def test_modules_of_a_dynamic_program(self):
         """Each file on the stack with its place, against the program's own /proc/self/maps and readelf(1)."""

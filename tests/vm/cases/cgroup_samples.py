@@ -2,6 +2,7 @@
 """Samples of version 2 cgroups equal the cgroup's own files; limits that are hit without a kill are told."""
 
 MEMORY = 768
+DISK = 320
 GUEST = r"""
 mkdir -p /sys/fs/cgroup/farm/barn
 echo "+memory +pids" >/sys/fs/cgroup/farm/cgroup.subtree_control
