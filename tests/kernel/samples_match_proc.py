@@ -5,6 +5,7 @@ import json
 import mmap
 import os
 import pathlib
+import re
 import sys
 import threading
 import time
@@ -90,6 +91,19 @@ def hold():
     time.sleep(60)
 
 
+def grow():
+    """Takes 2 MiB twenty times a second; prints what it had at the beginning and has at the end."""
+    def rss():
+        return int(re.search(r"VmRSS:\s+(\d+)", proc("self/status"))[1]) * 1024
+
+    kept, first = [], rss()
+    for _ in range(60):
+        kept.append(b"x" * (2 << 20))
+        time.sleep(0.05)
+    print(json.dumps({"pid": os.getpid(), "first": first, "last": rss()}), flush=True)
+    time.sleep(1)
+
+
 class SamplesMatchProc(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -102,6 +116,8 @@ class SamplesMatchProc(unittest.TestCase):
                 time.sleep(0.01)
             cls.wchan = proc(f"{cls.blocked.pid}/wchan")
             cls.limited, cls.relative = dict(limited.limited), limited.relative
+            grower = scope.run(["/usr/bin/python3", os.path.abspath(__file__), "--grow"])
+            cls.grown = json.loads(grower.stdout)
             # The kernel sums some counters per CPU and brings them together every two seconds.
             time.sleep(3)
             cls.before = cls.snapshot(recorder)
@@ -204,6 +220,18 @@ class SamplesMatchProc(unittest.TestCase):
         self.assertTrue(all(e["growth"] == 0 for e in found), "it does not grow any more")
         self.assertLess(first[0]["boot_ns"], self.began)
 
+    def test_growth(self):
+        found = [e for e in self.events if e["class"] == "process_sample" and e["pid"] == self.grown["pid"]]
+        # The last one may have met it on its way out.
+        while len(found) > 1 and found[-1]["rss"] < found[-2]["rss"]:
+            found.pop()
+        self.assertGreater(len(found), 10)
+        grown = self.grown["last"] - self.grown["first"]
+        self.assertGreater(found[-1]["rss"] - found[0]["rss"], grown * 3 // 4)
+        # RSS in PID/stat, by which growth is told, may lag behind by some pages of each thread.
+        self.assertLess(abs(sum(e["growth"] for e in found[1:]) - (found[-1]["rss"] - found[0]["rss"])), 8 << 20)
+        self.assertLess(abs(found[-1]["rss"] - self.grown["last"]), 1 << 20)
+
     def test_a_task_that_waits_uninterruptibly(self):
         found = [e for e in self.during if e["class"] == "process_sample" and e["pid"] == self.blocked.pid]
         self.assertTrue(found)
@@ -237,7 +265,9 @@ class SamplesMatchProc(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--hold"]:
+    if sys.argv[1:] == ["--grow"]:
+        grow()
+    elif sys.argv[1:] == ["--hold"]:
         hold()
     else:
         recording.main()
