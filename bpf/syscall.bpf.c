@@ -224,11 +224,12 @@ static __always_inline u32 add_entry_blobs(struct fr_syscall* record, struct fr_
     return used;
 }
 
-static __always_inline void fill_record(struct fr_syscall* r, u8 cls, u8 flags, u64 now, u64 pid_tgid) {
+static __always_inline void fill_record(struct fr_syscall* r, u8 cls, u8 flags, u64 now, u32 tid, u32 pid) {
     r->event.time_ns = now;
     r->event.cls = cls;
     r->event.flags = flags;
-    *(u64*)&r->event.tid = pid_tgid;
+    r->event.tid = tid;
+    r->event.pid = pid;
     r->pad = 0;
 }
 
@@ -241,7 +242,8 @@ static __noinline int record_entry(struct fr_syscall_entry* entry, struct fr_sys
     if (!syscall_take(&place, FR_CLASS_SYSCALL_ENTER)) return 0;
     syscall_fit(&place, FR_SYSCALL_EVENT_MAX);
     struct fr_syscall* r = place.record;
-    fill_record(r, FR_CLASS_SYSCALL_ENTER, 0, entry->enter_ns, bpf_get_current_pid_tgid());
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    fill_record(r, FR_CLASS_SYSCALL_ENTER, 0, entry->enter_ns, (u32)pid_tgid, (u32)(pid_tgid >> 32));
     r->enter_ns = entry->enter_ns;
     r->result = 0;
     r->nr = entry->nr;
@@ -255,18 +257,19 @@ static __noinline int record_entry(struct fr_syscall_entry* entry, struct fr_sys
 SEC("tp_btf/sys_enter")
 int sys_enter_tp(u64* ctx) {
     struct pt_regs* regs = (void*)ctx[0];
-    u64 pid_tgid = bpf_get_current_pid_tgid();
-    struct fr_control* c = control_now();
-    if (!c || (u32)(pid_tgid >> 32) == c->recorder_pid) return 0;
+    u32 nr = (u32)ctx[1];
     struct task_struct* task = current_task();
-    if (scope_count && !cgroup_in_scope(task_cgroup(task))) return 0;
-    struct fr_syscall_entry* entry = entry_slot((u32)pid_tgid);
+    struct fr_control* c = control_now();
+    if (!c || (u32)task->tgid == c->recorder_pid) return 0;
+    if (!current_in_scope()) return 0;
+    u32 tid = (u32)task->pid;
+    struct fr_syscall_entry* entry = entry_slot(tid);
     if (!entry) return 0;
-    entry->tid = (u32)pid_tgid;
-    entry->nr = (u32)ctx[1];
+    entry->tid = tid;
+    entry->nr = nr;
     copy_syscall_args(entry->args, regs);
     entry->enter_ns = bpf_ktime_get_boot_ns();
-    struct fr_syscall_rule* rule = rule_of((u32)ctx[1]);
+    struct fr_syscall_rule* rule = rule_of(nr);
     if (rule && rule->at_entry && !in_compat_syscall(task) && rule->action != FR_RULE_NONE &&
         c->syscall_mode != FR_MODE_OFF)
         record_entry(entry, rule);
@@ -291,18 +294,23 @@ static __always_inline bool recorded(struct fr_control* c, struct fr_syscall_rul
     return c->syscall_mode == FR_MODE_SLOW && duration >= (u64)c->slower_than_us * 1000;
 }
 
-/* An exit whose entry was not seen: the programs were attached in between, or another thread took the slot. */
-static __noinline int adopt_exit(struct fr_syscall_entry* entry, struct pt_regs* regs) {
-    struct task_struct* task = current_task();
-    u64 pid_tgid = bpf_get_current_pid_tgid();
-    struct fr_control* c = control_now();
-    if (!entry || !c || (u32)(pid_tgid >> 32) == c->recorder_pid) return 0;
-    if (scope_count && !cgroup_in_scope(task_cgroup(task))) return 0;
-    entry->tid = (u32)pid_tgid;
+/* An exit whose entry was not seen: the programs were attached in between, another thread took the slot, or entries
+ * are not recorded at all. */
+static __always_inline bool adopt_exit(struct fr_syscall_entry* entry, struct pt_regs* regs, struct task_struct* task,
+                                       struct fr_control* c) {
+    if ((u32)task->tgid == c->recorder_pid || !current_in_scope()) return false;
+    entry->tid = (u32)task->pid;
     entry->nr = syscall_number(regs);
     copy_syscall_args(entry->args, regs);
     entry->enter_ns = 0;
-    return 1;
+    return true;
+}
+
+static __always_inline int skip_exit(struct fr_syscall_entry* entry) {
+    struct fr_ring_head* head = ring_of_this_cpu(&syscall_ring);
+    if (head) head->skipped[FR_CLASS_SYSCALL]++;
+    entry->enter_ns = 0;
+    return 0;
 }
 
 /* include/trace/events/syscalls.h: TP_PROTO(struct pt_regs *regs, long ret) */
@@ -310,35 +318,31 @@ SEC("tp_btf/sys_exit")
 int sys_exit_tp(u64* ctx) {
     struct pt_regs* regs = (void*)ctx[0];
     s64 result = (s64)ctx[1];
-    u64 pid_tgid = bpf_get_current_pid_tgid();
-    struct fr_syscall_entry* entry = entry_slot((u32)pid_tgid);
-    if (!entry) return 0;
+    struct task_struct* task = current_task();
+    u32 tid = (u32)task->pid;
+    struct fr_syscall_entry* entry = entry_slot(tid);
+    struct fr_control* c = control_now();
+    if (!entry || !c) return 0;
     u8 flags = 0;
-    if (entry->tid != (u32)pid_tgid || entry->enter_ns == 0) {
-        if (!adopt_exit(entry, regs)) return 0;
+    if (!record_durations || entry->tid != tid || entry->enter_ns == 0) {
+        if (!adopt_exit(entry, regs, task, c)) return 0;
         flags = FR_EVENT_NO_ENTRY;
     }
-    struct fr_control* c = control_now();
     struct fr_syscall_rule* rule = rule_of(entry->nr);
-    if (!c || !rule) return 0;
-    if (in_compat_syscall(current_task())) flags |= FR_EVENT_COMPAT;
+    if (!rule) return 0;
+    if (in_compat_syscall(task)) flags |= FR_EVENT_COMPAT;
     if (result < 0 && result >= -4095 && !(flags & FR_EVENT_COMPAT)) record_failure(entry, rule, result);
     if (rule->kind == FR_SYSCALL_BRK && (u64)result < entry->args[0]) record_failed_memory(entry, result, rule->kind);
 
     struct syscall_place place;
     u64 now = bpf_ktime_get_boot_ns();
     u64 enter_ns = entry->enter_ns;
-    if (!recorded(c, rule, result, enter_ns ? now - enter_ns : 0)) {
-        struct fr_ring_head* head = ring_of_this_cpu(&syscall_ring);
-        if (head) head->skipped[FR_CLASS_SYSCALL]++;
-        entry->enter_ns = 0;
-        return 0;
-    }
+    if (!recorded(c, rule, result, enter_ns ? now - enter_ns : 0)) return skip_exit(entry);
     if (!syscall_take(&place, FR_CLASS_SYSCALL)) return 0;
     bool blobs = rule->captures && !(flags & FR_EVENT_COMPAT);
     syscall_fit(&place, blobs ? FR_SYSCALL_EVENT_MAX : sizeof(struct fr_syscall));
     struct fr_syscall* r = place.record;
-    fill_record(r, FR_CLASS_SYSCALL, flags, now, pid_tgid);
+    fill_record(r, FR_CLASS_SYSCALL, flags, now, tid, (u32)task->tgid);
     r->enter_ns = enter_ns;
     r->result = result;
     r->nr = entry->nr;

@@ -37,6 +37,17 @@ static __always_inline bool task_in_scope(struct task_struct* task) {
     return scope_count == 0 || cgroup_in_scope(task_cgroup(task));
 }
 
+/* The same of the current task, cheaper: the helper walks the ancestors in the kernel. Where the hierarchy has fewer
+ * levels than asked for it returns 0, which is no cgroup's id (kernel/bpf/helpers.c). */
+static __always_inline bool current_in_scope(void) {
+    if (scope_count == 0) return true;
+    for (u32 i = 0; i < FR_SCOPE_MAX; i++) {
+        if (i >= scope_count) break;
+        if (bpf_get_current_ancestor_cgroup_id((int)scope_level[i]) == scope_cgroup[i]) return true;
+    }
+    return false;
+}
+
 /* True when events of this class about this task are to be recorded. */
 static __always_inline bool wanted(u8 cls, struct task_struct* task) {
     struct fr_control* c = control_now();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -21,7 +22,7 @@ namespace {
 struct RecordArguments {
     record::RecorderOptions options;
     std::string window_size, vital_ring, syscall_ring, spool_size, tail, debounce, run_for, sample_period, seal_after,
-        config_file;
+        config_file, budget;
     std::vector<std::string> labels;
     bool verbose = false, quiet = false;
     bool no_oom = false, no_crash = false, no_fork = false;
@@ -42,6 +43,16 @@ Result<void> read_duration(const char* option, const std::string& text, uint64_t
     return {};
 }
 
+// "3%" or "3": percent of each CPU; 0 or "off": no budget.
+Result<void> read_budget(std::string text, double& value) {
+    if (text.empty()) return {};
+    if (text == "off") text = "0";
+    if (text.ends_with('%')) text.pop_back();
+    const char* end = text.data() + text.size();
+    if (const auto read = std::from_chars(text.data(), end, value); read.ec == std::errc{} && read.ptr == end) return {};
+    return fail(Code::usage, fmt::format("--budget {}: not a share of a CPU like 3%", printable(text)));
+}
+
 Result<void> convert(RecordArguments& a) {
     record::Config& c = a.options.config;
     FR_TRY(read_size("--window-size", a.window_size, c.window_size));
@@ -56,6 +67,7 @@ Result<void> convert(RecordArguments& a) {
     if (a.no_oom) c.triggers.oom_kill = false;
     if (a.no_crash) c.triggers.crash = false;
     if (a.no_fork) c.triggers.fork_failure = false;
+    FR_TRY(read_budget(a.budget, c.budget_percent));
     for (const std::string& text : a.labels) {
         FR_ASSIGN(auto label, record::parse_label(text));
         c.labels.insert(std::move(label));
@@ -105,7 +117,14 @@ void add_what_options(CLI::App& cmd, RecordArguments& a) {
     cmd.add_option("--string-limit", c.string_limit, "Bytes kept of a path or other string")
         ->capture_default_str()
         ->group("What is recorded");
+    cmd.add_flag("!--no-durations", c.durations,
+                 "Do not attach to the entry of system calls: cheaper; no durations, no calls in progress")
+        ->group("What is recorded");
     cmd.add_option("--sample-period", a.sample_period, "Time between two samples (default 1s)")
+        ->group("What is recorded");
+    cmd.add_option("--budget", a.budget,
+                   "What recording may cost, as a share of each CPU; above it system calls are recorded more "
+                   "poorly (default 3%; off)")
         ->group("What is recorded");
     cmd.add_option("--label", a.labels, "KEY=VALUE, kept in every file; may be repeated")->group("What is recorded");
     cmd.add_option("--instance-id", c.instance_id, "Identity of this instance (default: from cloud-init or DMI)")

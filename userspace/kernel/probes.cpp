@@ -250,6 +250,7 @@ void Probes::Impl::set_sizes() {
     s.rodata->vital_ring_size = options.vital_ring;
     s.rodata->syscall_ring_size = options.syscall_ring;
     s.rodata->string_limit = options.string_limit;
+    s.rodata->record_durations = options.durations;
     s.rodata->scope_count = static_cast<uint32_t>(options.scope.size());
     for (size_t i = 0; i < options.scope.size(); ++i) {
         s.rodata->scope_cgroup[i] = options.scope[i].id;

@@ -129,6 +129,7 @@ nlohmann::json to_json(const Config& c) {
             {"syscalls", c.syscalls},
             {"classes_off", c.classes_off},
             {"string_limit", c.string_limit},
+            {"durations", c.durations},
             {"kernel_log", c.kernel_log},
             {"kernel_log_backlog", c.kernel_log_backlog},
             {"sample_period_ns", c.sample_period},

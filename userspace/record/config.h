@@ -41,6 +41,7 @@ struct Config {
     std::string syscalls = "all";          // "all", "failed", "none" or names with commas
     std::vector<std::string> classes_off;  // class names as in --class
     uint32_t string_limit = 256;           // bytes of a path or other string of a system call
+    bool durations = true;                 // false: nothing is attached to sys_enter; entry times are unknown
     bool kernel_log = true;
     uint64_t kernel_log_backlog = 200;  // lines from before the start
 

@@ -232,6 +232,7 @@ Result<void> Recorder::Impl::load_probes() {
     if (!options.config.kernel_log) o.classes_off |= 1ull << FR_CLASS_KMSG;
     classes_off = o.classes_off;
     o.string_limit = options.config.string_limit;
+    o.durations = options.config.durations;
     // Failed execs, forks and ENOMEM are seen at the return of system calls, also when these are not recorded.
     constexpr uint64_t failures = 1ull << FR_CLASS_EXEC_FAILED | 1ull << FR_CLASS_ALLOC_FAILURE;
     const bool calls = !(o.classes_off & (1ull << FR_CLASS_SYSCALL));

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The measured load: system calls in batches of about a millisecond, on one CPU. Prints JSON: the median and the mean
+// over the batches of the wall time and of the thread's CPU time of one operation.
+//
+//   load CALL SECONDS CPU [PROGRAM]   CALL: getppid, open (openat and close of an existing file), fork (fork, exec of
+//                                     PROGRAM, exit, wait). Begins when a byte or the end of its input is read.
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <vector>
+
+namespace {
+
+double now(clockid_t clock) {
+    timespec t{};
+    clock_gettime(clock, &t);
+    return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
+}
+
+const char* program = nullptr;
+
+bool call_once(char kind) {
+    if (kind == 'g') return syscall(SYS_getppid) >= 0;
+    if (kind == 'o') {
+        const long fd = syscall(SYS_openat, AT_FDCWD, "/usr/bin/env", O_RDONLY | O_CLOEXEC, 0);
+        return fd >= 0 && syscall(SYS_close, fd) == 0;
+    }
+    const pid_t child = vfork();
+    if (child == 0) {
+        execl(program, program, static_cast<char*>(nullptr));
+        _exit(127);
+    }
+    int status = 0;
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+double median(std::vector<double>& v) {
+    std::nth_element(v.begin(), v.begin() + static_cast<long>(v.size() / 2), v.end());
+    return v[v.size() / 2];
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 4) return 2;
+    const char kind = argv[1][0];
+    const double seconds = atof(argv[2]);
+    program = argc > 4 ? argv[4] : nullptr;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<size_t>(atoi(argv[3])), &set);
+    sched_setaffinity(0, sizeof set, &set);
+    char byte = 0;
+    if (read(0, &byte, 1) < 0) return 1;
+
+    const int batch = kind == 'g' ? 4000 : kind == 'o' ? 500 : 10;
+    std::vector<double> wall, cpu;
+    wall.reserve(1 << 20);
+    cpu.reserve(1 << 20);
+    long made = 0;
+    const double began = now(CLOCK_MONOTONIC);
+    while (now(CLOCK_MONOTONIC) < began + seconds * 1e9) {
+        const double w = now(CLOCK_MONOTONIC), c = now(CLOCK_THREAD_CPUTIME_ID);
+        for (int i = 0; i < batch; ++i)
+            if (!call_once(kind)) {
+                perror("load");
+                return 1;
+            }
+        cpu.push_back((now(CLOCK_THREAD_CPUTIME_ID) - c) / batch);
+        wall.push_back((now(CLOCK_MONOTONIC) - w) / batch);
+        made += batch;
+    }
+    const double mean = (now(CLOCK_MONOTONIC) - began) / static_cast<double>(made);
+    printf("{\"operations\": %ld, \"wall_ns\": %.2f, \"cpu_ns\": %.2f, \"mean_wall_ns\": %.2f}\n", made, median(wall),
+           median(cpu), mean);
+    return 0;
+}
