@@ -148,9 +148,17 @@ static __always_inline void divide_times(struct fr_exit* e, struct times* t) {
 
 #define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h */
 
+/* A thread that dies does not return from the call it is in; the next one with its number must not seem to. */
+static __always_inline void forget_entry(u32 tid) {
+    u32 index = tid & (FR_SYSCALL_ENTRIES - 1);
+    struct fr_syscall_entry* entry = bpf_map_lookup_elem(&syscall_entries, &index);
+    if (entry && entry->tid == tid) entry->enter_ns = 0;
+}
+
 /* include/trace/events/sched.h: sched_process_exit(struct task_struct *p[, bool group_dead from 6.16]), called in
  * kernel/exit.c:do_exit() by the dying thread after its exit code and peak RSS were stored. */
 static __always_inline int record_exit(struct task_struct* task, bool group_dead) {
+    forget_entry((u32)task->pid);
     if (!wanted(FR_CLASS_EXIT, task)) return 0;
     VITAL_BEGIN(struct fr_exit, e, FR_CLASS_EXIT);
     struct times t = {};

@@ -261,7 +261,7 @@ int sys_enter_tp(u64* ctx) {
     struct task_struct* task = current_task();
     struct fr_control* c = control_now();
     if (!c || (u32)task->tgid == c->recorder_pid) return 0;
-    if (!current_in_scope()) return 0;
+    if (!current_in_scope(task)) return 0;
     u32 tid = (u32)task->pid;
     struct fr_syscall_entry* entry = entry_slot(tid);
     if (!entry) return 0;
@@ -285,31 +285,87 @@ static __always_inline void record_failure(struct fr_syscall_entry* entry, struc
         record_failed_memory(entry, result, rule->kind);
 }
 
-static __always_inline bool recorded(struct fr_control* c, struct fr_syscall_rule* rule, s64 result, u64 duration) {
-    bool failed = result < 0 && result >= -4095;
+/* Whether a call that did not fail was slow, or its thread slept in it; else it is counted. A thread gives the CPU up
+ * of its own accord in a system call or a page fault only, so its count of voluntary switches tells without a clock. */
+static __always_inline bool slow(struct fr_control* c, struct task_struct* task, u32 tid, u64 duration) {
+    u32 index = tid & (FR_SYSCALL_ENTRIES - 1);
+    struct fr_thread_calls* t = bpf_map_lookup_elem(&thread_calls, &index);
+    if (!t) return false;
+    u64 switches = task->nvcsw;
+    bool slept = t->switches != switches;
+    t->switches = switches;
+    if (t->tid != tid) {
+        t->tid = tid;
+        t->pid = (u32)task->tgid;
+        t->skipped = 0;
+        slept = false;
+    }
+    if (slept || duration >= (u64)c->slower_than_us * 1000) return true;
+    t->skipped++;
+    return false;
+}
+
+static __always_inline bool recorded(struct fr_control* c, struct fr_syscall_rule* rule, struct task_struct* task,
+                                     bool failed, u64 duration) {
     if (rule->action == FR_RULE_NONE || (rule->action == FR_RULE_FAILED && !failed)) return false;
     if (c->syscall_mode == FR_MODE_FULL) return true;
     if (c->syscall_mode == FR_MODE_OFF) return false;
     if (failed) return true;
-    return c->syscall_mode == FR_MODE_SLOW && duration >= (u64)c->slower_than_us * 1000;
+    return c->syscall_mode == FR_MODE_SLOW && slow(c, task, (u32)task->pid, duration);
 }
 
-/* An exit whose entry was not seen: the programs were attached in between, another thread took the slot, or entries
- * are not recorded at all. */
-static __always_inline bool adopt_exit(struct fr_syscall_entry* entry, struct pt_regs* regs, struct task_struct* task,
-                                       struct fr_control* c) {
-    if ((u32)task->tgid == c->recorder_pid || !current_in_scope()) return false;
-    entry->tid = (u32)task->pid;
+/* A call whose entry was not seen: the programs were attached in between, another thread took the slot, or entries are
+ * not recorded at all. */
+static __always_inline void adopt_exit(struct fr_syscall_entry* entry, u32 tid, struct pt_regs* regs) {
+    entry->tid = tid;
     entry->nr = syscall_number(regs);
     copy_syscall_args(entry->args, regs);
     entry->enter_ns = 0;
-    return true;
+}
+
+/* The slot may hold the entry of a thread that died in a call and had the same number, or of the leader whose number
+ * execve gave to this thread: then the system call is another. -1: sigreturn restored the registers
+ * (arch/x86/kernel/signal_64.c sets orig_ax so). */
+static __always_inline bool entry_fits(struct fr_syscall_entry* entry, u32 tid, u32 nr) {
+    return entry->tid == tid && (entry->nr == nr || nr == (u32)-1);
 }
 
 static __always_inline int skip_exit(struct fr_syscall_entry* entry) {
     struct fr_ring_head* head = ring_of_this_cpu(&syscall_ring);
     if (head) head->skipped[FR_CLASS_SYSCALL]++;
     entry->enter_ns = 0;
+    return 0;
+}
+
+/* What a record costs is measured while it runs: the recorder's cost budget lives on it. */
+static __noinline int time_record(u64 began) {
+    struct fr_ring_head* head = ring_of_this_cpu(&syscall_ring);
+    if (!head) return 0;
+    u64 end = bpf_ktime_get_boot_ns();
+    u64 again = bpf_ktime_get_boot_ns();
+    head->timed++;
+    head->timed_ns += end - began;
+    head->clock_ns += again - end;
+    return 0;
+}
+
+static __always_inline int record_exit(struct fr_syscall_entry* entry, struct fr_syscall_rule* rule, u8 flags, u64 now,
+                                       s64 result, u32 pid) {
+    struct syscall_place place;
+    if (!syscall_take(&place, FR_CLASS_SYSCALL)) return 0;
+    bool blobs = rule->captures && !(flags & FR_EVENT_COMPAT);
+    syscall_fit(&place, blobs ? FR_SYSCALL_EVENT_MAX : sizeof(struct fr_syscall));
+    struct fr_syscall* r = place.record;
+    fill_record(r, FR_CLASS_SYSCALL, flags, now, entry->tid, pid);
+    r->enter_ns = entry->enter_ns;
+    r->result = result;
+    r->nr = entry->nr;
+    __builtin_memcpy(r->args, entry->args, sizeof(r->args));
+    entry->enter_ns = 0;
+    u32 size = sizeof(*r);
+    if (blobs) size = add_blobs(r, rule);
+    syscall_commit(&place, FR_CLASS_SYSCALL, size);
+    if ((place.head->placed[FR_CLASS_SYSCALL] & 255) == 0) time_record(now);
     return 0;
 }
 
@@ -324,32 +380,21 @@ int sys_exit_tp(u64* ctx) {
     struct fr_control* c = control_now();
     if (!entry || !c) return 0;
     u8 flags = 0;
-    if (!record_durations || entry->tid != tid || entry->enter_ns == 0) {
-        if (!adopt_exit(entry, regs, task, c)) return 0;
+    u64 now = 0;
+    if (record_durations && entry_fits(entry, tid, syscall_number(regs)) && entry->enter_ns > c->entries_since_ns) {
+        now = bpf_ktime_get_boot_ns();
+    } else {
+        if ((u32)task->tgid == c->recorder_pid || !current_in_scope(task)) return 0;
+        adopt_exit(entry, tid, regs);
         flags = FR_EVENT_NO_ENTRY;
     }
     struct fr_syscall_rule* rule = rule_of(entry->nr);
     if (!rule) return 0;
     if (in_compat_syscall(task)) flags |= FR_EVENT_COMPAT;
-    if (result < 0 && result >= -4095 && !(flags & FR_EVENT_COMPAT)) record_failure(entry, rule, result);
+    bool failed = result < 0 && result >= -4095;
+    if (failed && !(flags & FR_EVENT_COMPAT)) record_failure(entry, rule, result);
     if (rule->kind == FR_SYSCALL_BRK && (u64)result < entry->args[0]) record_failed_memory(entry, result, rule->kind);
-
-    struct syscall_place place;
-    u64 now = bpf_ktime_get_boot_ns();
-    u64 enter_ns = entry->enter_ns;
-    if (!recorded(c, rule, result, enter_ns ? now - enter_ns : 0)) return skip_exit(entry);
-    if (!syscall_take(&place, FR_CLASS_SYSCALL)) return 0;
-    bool blobs = rule->captures && !(flags & FR_EVENT_COMPAT);
-    syscall_fit(&place, blobs ? FR_SYSCALL_EVENT_MAX : sizeof(struct fr_syscall));
-    struct fr_syscall* r = place.record;
-    fill_record(r, FR_CLASS_SYSCALL, flags, now, tid, (u32)task->tgid);
-    r->enter_ns = enter_ns;
-    r->result = result;
-    r->nr = entry->nr;
-    __builtin_memcpy(r->args, entry->args, sizeof(r->args));
-    entry->enter_ns = 0;
-    u32 size = sizeof(*r);
-    if (blobs) size = add_blobs(r, rule);
-    syscall_commit(&place, FR_CLASS_SYSCALL, size);
-    return 0;
+    if (!recorded(c, rule, task, failed, now ? now - entry->enter_ns : 0)) return skip_exit(entry);
+    if (!now) now = bpf_ktime_get_boot_ns();
+    return record_exit(entry, rule, flags, now, result, (u32)task->tgid);
 }

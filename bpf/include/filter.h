@@ -37,12 +37,14 @@ static __always_inline bool task_in_scope(struct task_struct* task) {
     return scope_count == 0 || cgroup_in_scope(task_cgroup(task));
 }
 
-/* The same of the current task, cheaper: the helper walks the ancestors in the kernel. Where the hierarchy has fewer
- * levels than asked for it returns 0, which is no cgroup's id (kernel/bpf/helpers.c). */
-static __always_inline bool current_in_scope(void) {
+/* The same of the current task, cheaper: most tasks are in a scope's group itself, which a few loads tell; else the
+ * helper looks the ancestor up. Where the hierarchy has fewer levels than asked for it returns 0, no cgroup's id. */
+static __always_inline bool current_in_scope(struct task_struct* task) {
     if (scope_count == 0) return true;
+    u64 id = task->cgroups->dfl_cgrp->kn->id;
     for (u32 i = 0; i < FR_SCOPE_MAX; i++) {
         if (i >= scope_count) break;
+        if (id == scope_cgroup[i]) return true;
         if (bpf_get_current_ancestor_cgroup_id((int)scope_level[i]) == scope_cgroup[i]) return true;
     }
     return false;

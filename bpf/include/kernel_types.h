@@ -302,6 +302,7 @@ struct task_struct {
     u64 utime;
     u64 stime;
     u64 start_boottime;
+    unsigned long nvcsw;
     unsigned long min_flt;
     unsigned long maj_flt;
     const struct cred* real_cred;

@@ -39,6 +39,15 @@ FR_SHARED struct {
     __uint(max_entries, FR_SYSCALL_ENTRIES);
 } syscall_entries SEC(".maps");
 
+/* Threads whose calls are not all recorded: struct fr_thread_calls, by tid modulo the number of slots. */
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(key_size, 4);
+    __uint(value_size, sizeof(struct fr_thread_calls));
+    __uint(max_entries, FR_SYSCALL_ENTRIES);
+} thread_calls SEC(".maps");
+
 /* What to do with each system call: struct fr_syscall_rule by number. */
 FR_SHARED struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

@@ -14,7 +14,9 @@ static __always_inline void store_barrier(struct fr_ring_head* head) {
     (void)head;
     barrier();
 #else
-    __sync_fetch_and_add(&head->busy, 0);
+    /* Without a use of the result clang emits the form that returns none, which orders nothing. */
+    u64 before = __sync_fetch_and_add(&head->busy, 0);
+    asm volatile("" ::"r"(before) : "memory");
 #endif
 }
 

@@ -528,12 +528,21 @@ enum fr_marker_kind {
     FR_MARKER_GAP = 4,    /* events of a CPU were overwritten before they were read: value[0] cpu, [1] track, [2] count,
                              [3] since ns */
     FR_MARKER_CLOCK = 5,  /* wall clock: value[0] realtime ns at time_ns, [1] step in ns (signed) */
-    FR_MARKER_POLICY = 6, /* the cost budget moved: value[0] old step, [1] new step, [2] cost in 1/10000 of a CPU */
+    FR_MARKER_POLICY = 6, /* the cost budget moved: value[0] old, [1] new enum fr_policy_step, [2] cost in 1/10000 of a CPU */
     FR_MARKER_DUMP = 7,   /* a dump was made: value[0] incident, [1] bytes, [2] ns it took */
     FR_MARKER_RESTART = 8,      /* the recorder took over pinned maps: value[0] ns without a reader */
     FR_MARKER_PREVIOUS_END = 9, /* how the boot or recording before ended: TEXT */
     FR_MARKER_SHUTDOWN = 10,    /* the machine is being stopped in order: TEXT */
     FR_MARKER_USER = 11,        /* a note by an operator: value[0] pid, TEXT */
+};
+
+enum fr_policy_step { /* of FR_MARKER_POLICY: what is recorded of system calls */
+                      FR_POLICY_ALL = 0,
+                      FR_POLICY_SLOW = 1,   /* failed calls, and those that were slow or slept; no durations */
+                      FR_POLICY_FAILED = 2, /* failed calls only */
+                      FR_POLICY_NONE = 3,   /* nothing: the programs are detached until the next burst */
+                      FR_POLICY_NO_DURATIONS = 4,
+                      FR_POLICY_BURST = 5, /* as SLOW, for moments whose share keeps to the budget; NONE in between */
 };
 
 enum fr_trigger {
@@ -617,6 +626,9 @@ struct fr_ring_head {
     __u64 skipped[FR_CLASS_COUNT]; /* not recorded by policy or by a filter of the class */
     __u64 failed[FR_CLASS_COUNT];  /* found no place (nested too deep); the ledger counts them as torn */
     /* produced = placed + skipped + failed */
+    __u64 timed;    /* syscall track: one record in 256 is timed, from its clock reading to its end */
+    __u64 timed_ns; /* their sum, a clock reading each included */
+    __u64 clock_ns; /* of as many clock readings */
 };
 
 #ifdef __cplusplus

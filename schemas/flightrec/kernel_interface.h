@@ -36,6 +36,15 @@ struct fr_syscall_entry {
     __u64 args[6];
 };
 
+/* What is known of a thread while its calls are not all recorded; by tid modulo FR_SYSCALL_ENTRIES. */
+struct fr_thread_calls {
+    __u32 tid;
+    __u32 pid;
+    __u64 switches; /* voluntary ones, when it last returned from a call: more of them next time, and it slept */
+    __u64 skipped;  /* calls that were not recorded */
+    __u64 pad;
+};
+
 enum fr_rule_action {
     FR_RULE_ALL = 0,    /* record every call */
     FR_RULE_NONE = 1,   /* record none */
@@ -105,12 +114,13 @@ struct fr_control {
     __u32 pid_max;
     __u32 max_map_count;
     __u32 pad0;
-    __u64 pad[3];
+    __u64 entries_since_ns; /* entries seen before are stale: the programs were detached meanwhile */
+    __u64 pad[2];
 };
 
-enum fr_syscall_mode { /* steps of the cost budget, from full to poorest */
+enum fr_syscall_mode { /* what is recorded of system calls, from full to poorest */
                        FR_MODE_FULL = 0,
-                       FR_MODE_SLOW = 1,   /* failed and slow calls only, the rest counted as skipped */
+                       FR_MODE_SLOW = 1,   /* failed calls, slow ones and those that slept; the rest counted as skipped */
                        FR_MODE_FAILED = 2, /* failed calls only */
                        FR_MODE_OFF = 3,
 };
@@ -121,6 +131,7 @@ struct fr_doorbell {
 };
 
 FR_ASSERT_SIZE(struct fr_syscall_entry, 64);
+FR_ASSERT_SIZE(struct fr_thread_calls, 32);
 FR_ASSERT_SIZE(struct fr_capture, 8);
 FR_ASSERT_SIZE(struct fr_syscall_rule, 64);
 FR_ASSERT_SIZE(struct fr_control, 64);

@@ -3,7 +3,7 @@
 // over the batches of the wall time and of the thread's CPU time of one operation.
 //
 //   load CALL SECONDS CPU [PROGRAM]   CALL: getppid, open (openat and close of an existing file), fork (fork, exec of
-//                                     PROGRAM, exit, wait). Begins when a byte or the end of its input is read.
+//                                     PROGRAM, exit, wait), sleepers (SECONDS is how many). Begins when a byte or the end of its input is read.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/syscall.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -42,6 +43,26 @@ bool call_once(char kind) {
     return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
+// Children that do nothing, until the end of the input.
+int sleepers(long count) {
+    std::vector<pid_t> children;
+    for (long i = 0; i < count; ++i) {
+        const pid_t child = fork();
+        if (child == 0)
+            for (;;) pause();
+        if (child < 0) break;
+        children.push_back(child);
+    }
+    printf("%zu\n", children.size());
+    fflush(stdout);
+    char byte = 0;
+    while (read(0, &byte, 1) > 0) {
+    }
+    for (const pid_t child : children) kill(child, SIGKILL);
+    for (const pid_t child : children) waitpid(child, nullptr, 0);
+    return 0;
+}
+
 double median(std::vector<double>& v) {
     std::nth_element(v.begin(), v.begin() + static_cast<long>(v.size() / 2), v.end());
     return v[v.size() / 2];
@@ -52,6 +73,7 @@ double median(std::vector<double>& v) {
 int main(int argc, char** argv) {
     if (argc < 4) return 2;
     const char kind = argv[1][0];
+    if (kind == 's') return sleepers(atol(argv[2]));
     const double seconds = atof(argv[2]);
     program = argc > 4 ? argv[4] : nullptr;
     cpu_set_t set;

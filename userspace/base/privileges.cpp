@@ -3,6 +3,7 @@
 #include "userspace/base/privileges.h"
 
 #include <linux/audit.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -81,7 +82,7 @@ Result<void> keep_capabilities(uint64_t keep) {
     return set_capabilities(keep);
 }
 
-Result<void> confine_process() {
+Result<void> confine_process(bool attach_bpf) {
     std::vector<sock_filter> code;
     const auto load = [&](size_t offset) {
         code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset)));
@@ -95,6 +96,14 @@ Result<void> confine_process() {
     for (const int nr : allowed) {
         code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(nr), 0, 1));
         answer(SECCOMP_RET_ALLOW);
+    }
+    if (attach_bpf) {
+        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(__NR_bpf), 0, 5));
+        load(offsetof(seccomp_data, args));  // the low half of the first argument: both machines are little endian
+        for (const uint32_t command : {uint32_t{BPF_RAW_TRACEPOINT_OPEN}, uint32_t{BPF_LINK_CREATE}}) {
+            code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, command, 0, 1));
+            answer(SECCOMP_RET_ALLOW);
+        }
     }
     answer(refused);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno(errno, "cannot set no_new_privs");

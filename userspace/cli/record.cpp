@@ -49,7 +49,8 @@ Result<void> read_budget(std::string text, double& value) {
     if (text == "off") text = "0";
     if (text.ends_with('%')) text.pop_back();
     const char* end = text.data() + text.size();
-    if (const auto read = std::from_chars(text.data(), end, value); read.ec == std::errc{} && read.ptr == end) return {};
+    if (const auto read = std::from_chars(text.data(), end, value); read.ec == std::errc{} && read.ptr == end)
+        return {};
     return fail(Code::usage, fmt::format("--budget {}: not a share of a CPU like 3%", printable(text)));
 }
 

@@ -116,7 +116,8 @@ std::unique_ptr<EventReader::Impl::Open> EventReader::Impl::open_block(const Blo
     }
     open->events = *events;
     open->at = 0;
-    open->bytes = block.header.raw_size;
+    open->bytes = 0;  // decoded: columns grow to many times their payload
+    for (const EventRef& event : open->events) open->bytes += event.bytes.size();
     return open;
 }
 

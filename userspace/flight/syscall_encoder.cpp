@@ -2,6 +2,7 @@
 // SYSCALLS blocks: system calls in columns (flight-format.md, "Columns"). One pass: each event goes straight into the
 // streams of its syscall number, which are chains of chunks from one pool; finish() joins and compresses them.
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <limits>
 
@@ -126,6 +127,12 @@ class IndexTable {
     uint32_t generation_ = 0;
 };
 
+// (a * b) >> 64.
+uint64_t high_half(uint64_t a, uint64_t b) {
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<uint64_t>((static_cast<Wide>(a) * b) >> 64);
+}
+
 uint64_t mix(uint64_t x) {
     x ^= x >> 32;
     x *= 0xd6e8feb86659fd93u;
@@ -180,8 +187,8 @@ struct SyscallBlockEncoder::Impl {
     size_t event_count = 0, decoded_bytes = 0;
     bool exhausted = false;  // one of the small limits is reached: the block takes no more
     TickFinder ticks;
-    uint64_t tick = 0;    // of this block, 0: none
-    double per_tick = 0;  // 2^-20 ns to ticks
+    uint64_t tick = 0;      // of this block, 0: none
+    uint64_t per_tick = 0;  // 2^64 over the tick: from 2^-20 ns to ticks
     uint64_t tick_misses = 0;
     fr_block_header header{};
     std::array<uint32_t, FR_CLASS_COUNT> by_class{};
@@ -227,7 +234,7 @@ struct SyscallBlockEncoder::Impl {
         event_count = decoded_bytes = 0;
         exhausted = false;
         tick = ticks.tick();
-        per_tick = tick != 0 ? 1.0 / static_cast<double>(tick) : 0.0;
+        per_tick = tick != 0 ? std::numeric_limits<uint64_t>::max() / tick : 0;
         tick_misses = 0;
         header = {};
         header.first_ns = header.first_enter_ns = std::numeric_limits<uint64_t>::max();
@@ -469,9 +476,11 @@ uint8_t SyscallBlockEncoder::Impl::put_values(const fr_syscall& call, uint32_t t
         mask |= 1;
         streams[stream_argument].put_varint(pool, zigzag(v[0] - base[0]));
     }
-    for (unsigned i = 1; i < 6; ++i) {
-        if (v[i] == second[i]) continue;
-        mask = static_cast<uint8_t>(mask | 1u << i);
+    unsigned differ = 0;  // all compared before any branch: as a rule none differs
+    for (unsigned i = 1; i < 6; ++i) differ |= static_cast<unsigned>(v[i] != second[i]) << i;
+    mask = static_cast<uint8_t>(mask | differ);
+    for (; differ != 0; differ &= differ - 1) {
+        const auto i = static_cast<unsigned>(std::countr_zero(differ));
         streams[stream_argument + i].put_varint(pool, zigzag(v[i] - second[i]));
     }
     const uint64_t result = model.foretold_result(second, number_index, string);
@@ -491,8 +500,8 @@ void SyscallBlockEncoder::Impl::put_delta(Stream& to, uint64_t delta, uint32_t& 
         return;
     }
     const uint64_t fine = (delta << tick_bits) + phase_middle;
-    const uint64_t count =
-        fine <= phase ? 0 : static_cast<uint64_t>(static_cast<double>(fine - phase) * per_tick + 0.5);
+    // To the nearest tick, by multiplication: it may be one off for long times, which is told below.
+    const uint64_t count = fine <= phase ? 0 : high_half(fine - phase + tick / 2, per_tick);
     const uint64_t foretold = phase + count * tick;
     const uint64_t rounded = foretold >> tick_bits;
     if (rounded == delta) [[likely]] {

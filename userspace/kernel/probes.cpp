@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 #pragma GCC diagnostic ignored "-Wconversion"
 #include "flightrec.skel.h"
 #pragma GCC diagnostic pop
+#include "userspace/base/clock.h"
 #include "userspace/base/handle.h"
 #include "userspace/base/log.h"
 #include "userspace/kernel/pins.h"
@@ -75,7 +77,7 @@ struct Mapping {
 
 // What user space opens of the maps; the others live as long as the programs that use them.
 constexpr auto opened_maps = std::to_array<const char*>(
-    {"vital_ring", "syscall_ring", "control", "syscall_rules", "syscall_entries", "doorbell"});
+    {"vital_ring", "syscall_ring", "control", "syscall_rules", "syscall_entries", "thread_calls", "doorbell"});
 
 // Changes with the programs and with everything that is fixed when they are loaded.
 uint64_t layout_signature(const ProbeOptions& o, uint32_t cpus) {
@@ -169,6 +171,20 @@ std::string refusal(const btf* kernel, const Variant& v) {
     return {};
 }
 
+constexpr std::string_view enter_program = "sys_enter_tp", exit_program = "sys_exit_tp";
+
+// What a system call that does nothing takes at this moment: the least of some batches, some 2 ms in all.
+double syscall_ns() {
+    constexpr int batches = 8, calls = 500;
+    double least = 1e9;
+    for (int i = 0; i < batches; ++i) {
+        const uint64_t began = boot_ns();
+        for (int k = 0; k < calls; ++k) syscall(SYS_getppid);
+        least = std::min(least, static_cast<double>(boot_ns() - began) / calls);
+    }
+    return least;
+}
+
 }  // namespace
 
 struct Probes::Impl {
@@ -181,8 +197,9 @@ struct Probes::Impl {
         Link link;
     };
     std::vector<Attached> links;
+    SyscallFloor floor;
     RingBuffer doorbell;
-    Mapping vital_map, syscall_map, control_map, rules_map, entries_map;
+    Mapping vital_map, syscall_map, control_map, rules_map, entries_map, threads_map;
     std::unique_ptr<RingReader> vital, syscall;
     uint32_t cpus = 0;
     std::optional<Pins> pins;
@@ -344,6 +361,7 @@ Result<void> Probes::Impl::map_all() {
     FR_TRY(map(control_map, "control", PROT_READ | PROT_WRITE));
     FR_TRY(map(rules_map, "syscall_rules", PROT_READ | PROT_WRITE));
     FR_TRY(map(entries_map, "syscall_entries", PROT_READ));
+    FR_TRY(map(threads_map, "thread_calls", PROT_READ));
     vital = std::make_unique<RingReader>(vital_map.address, cpus, options.vital_ring, vital_map.element,
                                          FR_RING_PAGE_VITAL, 0);
     syscall = std::make_unique<RingReader>(syscall_map.address, cpus, options.syscall_ring, syscall_map.element,
@@ -414,9 +432,14 @@ bool Probes::Impl::attach_variant(VariantReport& v) {
 }
 
 void Probes::Impl::attach_capability(CapabilityReport& capability) {
+    const bool syscalls = capability.spec->name == "system calls";
+    const double bare = syscalls ? syscall_ns() : 0;
     for (VariantReport& v : capability.variants) {
         if (!v.refused.empty()) continue;
-        if (attach_variant(v) && !capability.spec->all) return;
+        const bool attached = attach_variant(v);
+        if (attached && v.variant->program == exit_program) floor.exit = std::max(1.0, syscall_ns() - bare);
+        if (attached && v.variant->program == enter_program) floor.both = std::max(1.0, syscall_ns() - bare);
+        if (attached && !capability.spec->all) return;
     }
 }
 
@@ -479,11 +502,19 @@ std::span<fr_syscall_rule> Probes::rules() {
 std::span<const fr_syscall_entry> Probes::entries() const {
     return {reinterpret_cast<const fr_syscall_entry*>(impl_->entries_map.address), FR_SYSCALL_ENTRIES};
 }
+std::span<const fr_thread_calls> Probes::thread_calls() const {
+    return {reinterpret_cast<const fr_thread_calls*>(impl_->threads_map.address), FR_SYSCALL_ENTRIES};
+}
 uint64_t Probes::memory() const {
-    return impl_->vital_map.length + impl_->syscall_map.length + impl_->entries_map.length + impl_->rules_map.length +
-           impl_->control_map.length + uint64_t{FR_SCRATCH_COUNT} * FR_SCRATCH_SIZE * impl_->cpus;
+    return impl_->vital_map.length + impl_->syscall_map.length + impl_->entries_map.length + impl_->threads_map.length +
+           impl_->rules_map.length + impl_->control_map.length +
+           uint64_t{FR_SCRATCH_COUNT} * FR_SCRATCH_SIZE * impl_->cpus;
 }
 uint32_t Probes::cpus() const { return impl_->cpus; }
+uint32_t Probes::online_cpus() const {
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? static_cast<uint32_t>(online) : impl_->cpus;
+}
 void Probes::detach() {
     impl_->links.clear();
     if (impl_->pins) control().recorder_pid = 0;
@@ -517,6 +548,38 @@ void Probes::stored(uint8_t track) {
         s.syscall->totals_are_stored();
     }
     s.pins->save(track, track == FR_TRACK_VITAL ? *s.vital : *s.syscall);
+}
+
+SyscallFloor Probes::floor() const { return impl_->floor; }
+bool Probes::can_detach() const { return !impl_->pins && impl_->floor.exit > 0; }
+
+Result<void> Probes::attach_syscalls(bool enter, bool exit) {
+    Impl& s = *impl_;
+    if (!can_detach()) return fail(Code::unsupported, "the programs of system calls are pinned");
+    const auto set = [&](std::string_view name, bool wanted) -> Result<void> {
+        const auto at = std::find_if(s.links.begin(), s.links.end(), [&](const auto& l) { return l.program == name; });
+        if ((at != s.links.end()) == wanted) return {};
+        if (!wanted) {
+            s.links.erase(at);
+            return {};
+        }
+        bpf_program* program = s.program(name);
+        if (!program || bpf_program__fd(program) < 0)
+            return fail(Code::unsupported, fmt::format("{} is not loaded", name));
+        Link link(bpf_program__attach(program));
+        if (!link.valid()) return fail_errno(errno, fmt::format("cannot attach {}", name));
+        s.links.push_back({name, std::move(link)});
+        return {};
+    };
+    if (!enter || !exit) FR_TRY(set(enter_program, false));
+    if (exit) {
+        const bool was =
+            std::any_of(s.links.begin(), s.links.end(), [](const auto& l) { return l.program == exit_program; });
+        if (!was) control().entries_since_ns = boot_ns();
+    }
+    FR_TRY(set(exit_program, exit));
+    if (enter && exit) FR_TRY(set(enter_program, true));
+    return {};
 }
 
 }  // namespace flightrec::kernel

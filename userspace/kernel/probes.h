@@ -36,6 +36,13 @@ struct ProbeOptions {
     std::string pins;                     // folder in bpffs for maps and links; empty: they end with the process
 };
 
+// What a system call costs with empty programs attached, in ns: of this machine, measured when they were attached with
+// calls of the recorder itself, which the programs leave at once.
+struct SyscallFloor {
+    double exit = 0;  // sys_exit alone
+    double both = 0;  // and sys_enter
+};
+
 // Loaded and attached programs. Detaches and unloads when destroyed. One thread, but doorbell_fd() may be polled by it.
 class Probes {
   public:
@@ -56,8 +63,16 @@ class Probes {
     [[nodiscard]] fr_control& control();  // shared with the programs: plain stores
     [[nodiscard]] std::span<fr_syscall_rule> rules();
     [[nodiscard]] std::span<const fr_syscall_entry> entries() const;  // calls that have not returned
-    [[nodiscard]] uint64_t memory() const;                            // bytes of kernel memory in maps
-    [[nodiscard]] uint32_t cpus() const;
+    [[nodiscard]] std::span<const fr_thread_calls> thread_calls() const;
+    [[nodiscard]] uint64_t memory() const;       // bytes of kernel memory in maps
+    [[nodiscard]] uint32_t cpus() const;         // possible ones: as many rings
+    [[nodiscard]] uint32_t online_cpus() const;  // when the programs were loaded
+    // Attaches and detaches the programs of system calls while all others go on; the entry is attached only with the
+    // exit. Entries seen before a detachment do not count afterwards. Code::unsupported where they are not there or
+    // pinned.
+    Result<void> attach_syscalls(bool enter, bool exit);
+    [[nodiscard]] bool can_detach() const;  // attach_syscalls() works
+    [[nodiscard]] SyscallFloor floor() const;
     // Stops producing; the rings stay readable. With pins kept: the programs go on, and only this process leaves.
     void detach();
 

@@ -30,6 +30,24 @@ uint64_t RingReader::oldest_safe(uint32_t, uint64_t reserved) const {
     return (lowest + page_ - 1) & ~uint64_t{page_ - 1};
 }
 
+uint64_t RingReader::finished(uint32_t cpu, uint64_t position, uint64_t length) const {
+    const std::byte* data = memory_ + cpu * stride_ + FR_RING_HEAD_SIZE;
+    uint64_t at = 0;
+    while (at < length) {
+        const uint32_t room = page_ - static_cast<uint32_t>((position + at) & (page_ - 1));
+        if (room < sizeof(fr_event)) {
+            at += room;
+            continue;
+        }
+        const auto& event = *reinterpret_cast<const fr_event*>(data + ((position + at) & (size_ - 1)));
+        if (load(event.stamp) != position + at + 1) break;
+        const uint16_t size = __atomic_load_n(&event.size, __ATOMIC_RELAXED);
+        if (size < sizeof(fr_event) || size > room) break;
+        at += size;
+    }
+    return std::min(at, length);
+}
+
 RingReader::Chunk RingReader::next_chunk(uint32_t cpu) {
     RingCursor& cursor = cursors_[cpu];
     const fr_ring_head& ring = head(cpu);
@@ -45,6 +63,16 @@ RingReader::Chunk RingReader::next_chunk(uint32_t cpu) {
         uint64_t length = std::min<uint64_t>(reserved - cursor.position, size_ - offset);
         if (length > buffer_.size())  // end at a page, so that no record is cut
             length = ((cursor.position + buffer_.size()) & ~uint64_t{page_ - 1}) - cursor.position;
+        // Writers of the vital track may be nested: a record before the position may be unfinished. Its stamp must be
+        // seen before its bytes are copied, or the stamp could be newer than they are.
+        if (ahead_ == 0) {
+            const uint64_t whole = finished(cpu, cursor.position, length);
+            if (whole == 0 && oldest_safe(cpu, load(ring.reserved)) <= cursor.position) {
+                if (!give_up_stalled(cursor)) return {};
+                continue;
+            }
+            length = whole;
+        }
         std::memcpy(buffer_.data(), memory_ + cpu * stride_ + FR_RING_HEAD_SIZE + offset, length);
         // The copy must be complete before `reserved` is read again.
         std::atomic_thread_fence(std::memory_order_acquire);
@@ -121,6 +149,19 @@ RingMark RingReader::mark(uint32_t cpu) const {
 }
 
 void RingReader::totals_are_stored() { stored_ = told_; }
+
+RingReader::Timing RingReader::timing(uint8_t cls) const {
+    Timing t;
+    for (uint32_t cpu = 0; cpu < cursors_.size(); ++cpu) {
+        const fr_ring_head& ring = head(cpu);
+        t.timed += load(ring.timed);
+        t.timed_ns += load(ring.timed_ns);
+        t.clock_ns += load(ring.clock_ns);
+        t.placed += load(ring.placed[cls]);
+        t.skipped += load(ring.skipped[cls]) + load(ring.failed[cls]);
+    }
+    return t;
+}
 
 RingTotals RingReader::totals() const {
     RingTotals t;

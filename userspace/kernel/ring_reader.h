@@ -55,7 +55,8 @@ class RingReader {
 
     // Hands every finished record of a CPU that has not been handed out yet to `consume(std::span<std::byte>)`, oldest
     // first. The span is a private copy, may be modified, and is valid during the call. Stops after about
-    // `most_bytes`. Returns the bytes read. Never allocates.
+    // `most_bytes`, or when `consume` returns false: that record is handed out again the next time. Returns the bytes
+    // read. Never allocates.
     template <class Consume>
     size_t drain(uint32_t cpu, size_t most_bytes, Consume&& consume) {
         size_t total = 0;
@@ -81,6 +82,12 @@ class RingReader {
     // or an event of the class was drained after the loss.
     [[nodiscard]] uint64_t overwritten(uint32_t cpu) const;
     [[nodiscard]] RingTotals totals() const;
+    // What the programs timed of themselves, over all CPUs (event.h, fr_ring_head), and calls of a class so far: cheap.
+    struct Timing {
+        uint64_t timed = 0, timed_ns = 0, clock_ns = 0;
+        uint64_t placed = 0, skipped = 0;
+    };
+    [[nodiscard]] Timing timing(uint8_t cls) const;
     [[nodiscard]] uint32_t ring_size() const { return size_; }
 
   private:
@@ -102,10 +109,12 @@ class RingReader {
     };
     [[nodiscard]] Account account(uint32_t cpu) const;
     Chunk next_chunk(uint32_t cpu);
+    // How many of the `length` bytes from `position` on are finished records.
+    [[nodiscard]] uint64_t finished(uint32_t cpu, uint64_t position, uint64_t length) const;
     uint64_t oldest_safe(uint32_t cpu, uint64_t reserved) const;
     bool give_up_stalled(RingCursor& cursor);
 
-    // Walks the records of a chunk and moves the cursor behind the last one handed out. False: an unfinished record.
+    // Walks the records of a chunk and moves the cursor behind the last one handed out. False: no more for now.
     template <class Consume>
     bool walk(uint32_t cpu, const Chunk& chunk, Consume&& consume) {
         RingCursor& cursor = cursors_[cpu];
@@ -131,7 +140,7 @@ class RingReader {
             const uint8_t cls = event->cls;
             const uint32_t seq = event->class_seq;
             cursor.position = position - event->size;  // for mark()
-            consume(std::span<std::byte>(at, event->size));
+            if (!consume(std::span<std::byte>(at, event->size))) return false;
             count(cursor, cls, seq);  // behind: while it is being consumed it still counts as pending
         }
         cursor.position = position;

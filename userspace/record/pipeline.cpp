@@ -22,7 +22,9 @@ namespace flightrec::record {
 namespace {
 
 constexpr size_t drain_bytes = 1u << 20;  // of one ring before the next CPU has its turn
-constexpr uint16_t no_cpu = 0xffff;       // events that user space made
+constexpr uint64_t gap_known_ns = 10'000'000'000;
+constexpr size_t symbols_room = 4096;  // what the recorder may add to a record: the names of its stack
+constexpr uint16_t no_cpu = 0xffff;    // events that user space made
 
 // The largest encoder whose finished block always fits into a segment.
 template <class Encoder, class Make>
@@ -52,7 +54,12 @@ struct Pipeline::Impl {
     std::array<uint64_t, FR_CLASS_COUNT> announced{};  // kernel log lines told by the probe, not stored themselves
     std::array<uint64_t, FR_CLASS_COUNT> lost{};       // could not be stored: torn
     std::vector<uint64_t> overwritten_seen[FR_TRACK_COUNT];  // by CPU, to notice a gap
-    std::vector<uint64_t> drained_ns[FR_TRACK_COUNT];        // by CPU, when it was last read
+    struct Overruns {
+        uint64_t count = 0;  // overruns and records given up
+        uint64_t at_ns = 0;  // the last
+    };
+    std::vector<Overruns> overruns_seen[FR_TRACK_COUNT];  // by CPU
+    std::vector<uint64_t> drained_ns[FR_TRACK_COUNT];     // by CPU, when it was last read
     std::array<uint32_t, 64> newcomers{}, newcomers_given{};
     size_t newcomer_count = 0;
     std::array<uint32_t, 16> crashed{}, crashed_given{};
@@ -77,7 +84,8 @@ struct Pipeline::Impl {
     bool flush_syscalls();
     bool retry(uint8_t track);
     void add_vital(std::span<const std::byte> record, uint16_t cpu);
-    void add_syscall(std::span<std::byte> record, uint16_t cpu, bool& run_open);
+    bool room_for_vital(size_t size);
+    bool add_syscall(std::span<std::byte> record, uint16_t cpu, bool& run_open);
     void take_vital(std::span<std::byte> record, uint16_t cpu);
     void take_kmsg(const flight::EventRef& event);
     std::span<const std::byte> with_symbols(const flight::EventRef& event);
@@ -142,7 +150,13 @@ void Pipeline::Impl::add_vital(std::span<const std::byte> record, uint16_t cpu) 
     ++lost[flight::EventRef{record}.head().cls];
 }
 
-void Pipeline::Impl::add_syscall(std::span<std::byte> record, uint16_t cpu, bool& run_open) {
+// Whether a record of this size can be added, now or after a block was written. The ledger ends every block.
+bool Pipeline::Impl::room_for_vital(size_t size) {
+    return vital.raw_bytes() + size + sizeof(fr_ledger) + 256 <= vital_capacity || flush_vital();
+}
+
+// False: its block waits for a slot that a dump holds; the ring keeps the record.
+bool Pipeline::Impl::add_syscall(std::span<std::byte> record, uint16_t cpu, bool& run_open) {
     auto& event = *reinterpret_cast<fr_syscall*>(record.data());
     // Registers beyond the call's arguments hold leftovers.
     if (event.nr < FR_SYSCALL_RULES && !(event.event.flags & FR_EVENT_COMPAT))
@@ -151,12 +165,13 @@ void Pipeline::Impl::add_syscall(std::span<std::byte> record, uint16_t cpu, bool
     for (int attempt = 0; attempt < 2; ++attempt) {
         if (!run_open) syscalls.run(cpu);
         run_open = true;
-        if (syscalls.add(record)) return;
-        if (!flush_syscalls()) break;
+        if (syscalls.add(record)) return true;
+        if (!flush_syscalls()) return false;
         run_open = false;
         first_ns[FR_TRACK_SYSCALL] = event.event.time_ns;
     }
     ++lost[event.event.cls];
+    return true;
 }
 
 // A kernel log line from the probe only says that a task in scope printed it; the line itself comes from /dev/kmsg.
@@ -258,8 +273,12 @@ void Pipeline::Impl::note_gap(uint8_t track, uint32_t cpu, kernel::RingReader& r
     const uint64_t now = ring.overwritten(cpu);
     uint64_t& seen = overwritten_seen[track][cpu];
     const uint64_t since = std::exchange(drained_ns[track][cpu], boot_ns());
-    // Nested writers may swap two sequence numbers: only an overrun makes a gap.
-    if (ring.cursor(cpu).overruns == 0 || now <= seen) return;
+    // Nested writers may swap two sequence numbers: only an overrun makes a gap, and what it cost of a class is known
+    // when the next event of that class is read.
+    const uint64_t lapped = ring.cursor(cpu).overruns + ring.cursor(cpu).torn;
+    Overruns& overruns = overruns_seen[track][cpu];
+    if (overruns.count != lapped) overruns = {lapped, boot_ns()};
+    if (overruns.count == 0 || now <= seen || boot_ns() - overruns.at_ns > gap_known_ns) return;
     auto& marker = builder.begin<fr_marker>(FR_CLASS_MARKER);
     marker.event.time_ns = boot_ns();
     marker.kind = FR_MARKER_GAP;
@@ -345,6 +364,7 @@ Result<Pipeline> Pipeline::make(const PipelineConfig& config, const PipelinePart
     impl->vital_capacity = vital_capacity;
     for (uint8_t track = 0; track < FR_TRACK_COUNT; ++track) {
         impl->overwritten_seen[track].resize(parts.probes->cpus());
+        impl->overruns_seen[track].resize(parts.probes->cpus());
         const uint64_t until = parts.probes->stored_until();
         impl->drained_ns[track].assign(parts.probes->cpus(), until != 0 ? until : boot_ns());
     }
@@ -369,13 +389,17 @@ double Pipeline::drain() {
         fill(vital, cpu);
         fill(syscalls, cpu);
         if (s.retry(FR_TRACK_VITAL)) {
-            vital.drain(cpu, drain_bytes, [&](std::span<std::byte> record) { s.take_vital(record, number); });
+            vital.drain(cpu, drain_bytes, [&](std::span<std::byte> record) {
+                if (!s.room_for_vital(record.size() + symbols_room)) return false;
+                s.take_vital(record, number);
+                return true;
+            });
             s.note_gap(FR_TRACK_VITAL, cpu, vital);
         }
         if (s.retry(FR_TRACK_SYSCALL)) {
             bool run_open = false;
             syscalls.drain(cpu, 4 * drain_bytes,
-                           [&](std::span<std::byte> record) { s.add_syscall(record, number, run_open); });
+                           [&](std::span<std::byte> record) { return s.add_syscall(record, number, run_open); });
             s.note_gap(FR_TRACK_SYSCALL, cpu, syscalls);
         }
     }

@@ -27,6 +27,7 @@
 #include "userspace/kernel/rules.h"
 #include "userspace/record/cgroups.h"
 #include "userspace/record/control.h"
+#include "userspace/record/cost.h"
 #include "userspace/record/dumper.h"
 #include "userspace/record/flusher.h"
 #include "userspace/record/identity.h"
@@ -89,6 +90,8 @@ uint32_t process_room(const SystemPaths& paths) {
 // What a running recorder still needs: every process's /proc entries (proc(5): ptrace access mode), and files that root
 // may not read by their mode.
 constexpr uint64_t kept_capabilities = 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH;
+// With a cost budget beside that, to attach again what it detached (the system call filter refuses loading).
+constexpr uint64_t budget_capabilities = 1ull << CAP_BPF | 1ull << CAP_PERFMON;
 
 }  // namespace
 
@@ -105,6 +108,7 @@ struct Recorder::Impl {
     std::optional<MemoryStatReader> memory_stat;
     std::optional<TriggerEngine> triggers;
     std::optional<Pipeline> pipeline;
+    std::optional<CostKeeper> cost;
     std::optional<ProcessScanner> scanner;
     std::optional<ProcessList> fd_list;
     std::optional<SystemSampler> system_sampler;
@@ -146,7 +150,7 @@ struct Recorder::Impl {
     Result<void> open_rest();
     void first_look();
     void take_reserve();
-    static void give_up_rights();
+    void give_up_rights();
     // the loop
     Result<void> loop();
     void on_signal();
@@ -164,6 +168,7 @@ struct Recorder::Impl {
     // incidents
     void begin_due_dump(uint64_t now);
     void begin_dump(const Incident& incident);
+    void keep_budget(uint64_t now);
     void note_unfinished();
     void finish_dump();
     void marker(uint32_t kind, std::initializer_list<uint64_t> values, std::string_view text = {}, uint64_t at = 0);
@@ -272,6 +277,7 @@ Result<void> Recorder::Impl::open_rest() {
     sizes.classes_off = classes_off;
     sizes.seal_ns = options.config.seal_ns;
     FR_ASSIGN(pipeline, Pipeline::make(sizes, parts));
+    cost.emplace(*probes, options.config.budget_percent / 100, options.config.durations);
     FR_ASSIGN(scanner, ProcessScanner::make(options.paths, layout, scope));
     FR_ASSIGN(fd_list, ProcessList::make(options.paths, layout, scope));
     FR_ASSIGN(system_sampler, SystemSampler::make(options.paths, options.config.window_path));
@@ -312,10 +318,12 @@ void Recorder::Impl::take_reserve() {
     reserve = Reserve::take(heap_reserve);
 }
 
-// From here on nothing is loaded, attached or started any more.
+// From here on nothing is loaded or started any more; attached only what the cost budget detached.
 void Recorder::Impl::give_up_rights() {
-    if (const auto kept = keep_capabilities(kept_capabilities); !kept) log::warning("{}", kept.error().message);
-    if (const auto confined = confine_process(); !confined) log::warning("{}", confined.error().message);
+    const bool attaches = options.config.budget_percent > 0 && probes->can_detach();
+    const uint64_t keep = kept_capabilities | (attaches ? budget_capabilities : 0);
+    if (const auto kept = keep_capabilities(keep); !kept) log::warning("{}", kept.error().message);
+    if (const auto confined = confine_process(attaches); !confined) log::warning("{}", confined.error().message);
 }
 
 Result<void> Recorder::Impl::start() {
@@ -467,6 +475,7 @@ std::string Recorder::Impl::status_json() const {
                       {"minor_faults", memory.minor_faults},
                       {"major_faults", memory.major_faults},
                       {"locked", memory.locked}};
+    out["cost"] = cost->status();
     out["scope"] = scope.paths();
     const auto ledger = pipeline->ledger();
     for (uint8_t c = 0; c < FR_CLASS_COUNT; ++c) {
@@ -549,6 +558,7 @@ Result<void> Recorder::Impl::loop() {
             next_sample_ns = std::max(next_sample_ns + options.config.sample_period, now);
         }
         look_at_fds();
+        keep_budget(now);
         pipeline->seal_due();
         if (pipeline->counts().blocks != std::exchange(flushed_blocks, pipeline->counts().blocks)) flusher->kick();
         control->on_ready();
@@ -562,7 +572,7 @@ Result<void> Recorder::Impl::loop() {
             interval_ns = std::max(poll_shortest_ns, interval_ns / 4);
         else if (fill < 0.05)
             interval_ns = std::min(longest_ns, interval_ns + interval_ns / 2);
-        set_timer(interval_ns);
+        set_timer(std::min(interval_ns, cost->wake_ns()));
     }
     stop();
     return {};
@@ -590,16 +600,25 @@ void Recorder::Impl::begin_due_dump(uint64_t now) {
     if (const auto incident = triggers->poll(now)) begin_dump(*incident);
 }
 
+// Every step of the cost budget is an event, so that nobody takes calls that were not recorded for calls not made.
+void Recorder::Impl::keep_budget(uint64_t now) {
+    const auto step = cost->update(now);
+    if (!step) return;
+    marker(FR_MARKER_POLICY, {step->old_step, step->step, static_cast<uint64_t>(step->cost * 10'000)});
+    log::debug("cost budget: {} -> {}, {:.2f} CPUs", policy_name(step->old_step), policy_name(step->step), step->cost);
+}
+
 // System calls that had not returned: what every thread was doing at this moment.
 void Recorder::Impl::note_unfinished() {
     const uint64_t now = boot_ns();
     uint32_t limit = 4096;
     std::array<char, 2048> buffer;
     auto proc = ProcDir::open(options.paths.proc);
-    if (!proc) return;
+    if (!proc || !cost->entries_valid()) return;
+    const uint64_t valid_since = probes->control().entries_since_ns;
     for (const fr_syscall_entry& entry : probes->entries()) {
         const fr_syscall_entry e = entry;  // the kernel may write it meanwhile
-        if (e.enter_ns == 0 || e.enter_ns > now || e.tid == 0 || limit == 0) continue;
+        if (e.enter_ns <= valid_since || e.enter_ns > now || e.tid == 0 || limit == 0) continue;
         const auto text = proc->read(e.tid, "status", buffer);
         const auto status = text ? parse_status(*text) : std::nullopt;
         if (!status || status->pid != e.tid) continue;

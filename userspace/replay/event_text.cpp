@@ -488,8 +488,9 @@ void clock_text(std::string& out, const fr_marker& marker) {
 }
 
 std::string_view policy_step_name(uint64_t step) {
-    static constexpr std::string_view names[] = {"every call", "failed and slow calls only", "failed calls only",
-                                                 "no calls"};
+    static constexpr std::string_view names[] = {
+        "every call", "failed and slow calls only", "failed calls only",
+        "no calls",   "calls without durations",    "failed and slow calls in bursts"};
     return step < std::size(names) ? names[step] : "unknown step";
 }
 

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/record/cost.h"
+
+#include <algorithm>
+
+#include "userspace/base/clock.h"
+#include "userspace/base/log.h"
+
+namespace flightrec::record {
+namespace {
+
+constexpr uint64_t ms = 1'000'000;
+// From a program's begin to its clock reading: task, scope, map slots; about so much on every machine tried.
+constexpr double way_in_ns = 20;
+
+uint64_t process_cpu_ns() { return clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
+
+BudgetConfig config_of(const kernel::Probes& probes, double share, bool durations) {
+    BudgetConfig config;
+    config.share = share;
+    config.cpus = std::max(1u, probes.online_cpus());
+    config.durations = durations;
+    config.can_detach = probes.can_detach();
+    return config;
+}
+
+}  // namespace
+
+const char* policy_name(uint32_t step) {
+    switch (step) {
+        case FR_POLICY_ALL: return "all";
+        case FR_POLICY_NO_DURATIONS: return "no_durations";
+        case FR_POLICY_SLOW: return "slow";
+        case FR_POLICY_BURST: return "bursts";
+        case FR_POLICY_NONE: return "between_bursts";
+        default: return "?";
+    }
+}
+
+CostKeeper::CostKeeper(kernel::Probes& probes, double share, bool durations)
+    : probes_(probes), budget_(config_of(probes, share, durations)) {
+    const kernel::SyscallFloor floor = probes.floor();
+    if (floor.exit > 0) cost_.floor_exit = floor.exit;
+    cost_.floor_both = std::max({floor.both, cost_.floor_exit, 1.0});
+    budget_.set_cost(cost_);
+}
+
+// The programs time one record in 256, from its clock reading to its end: with the clock reading at the end this is all
+// but the way to the first one. The entry program is a clock reading and that way.
+void CostKeeper::learn(const kernel::RingReader::Timing& t) {
+    const auto timed = static_cast<double>(t.timed - learned_.timed);
+    if (timed < 16) return;
+    const double record = static_cast<double>(t.timed_ns - learned_.timed_ns) / timed;
+    const double clock = static_cast<double>(t.clock_ns - learned_.clock_ns) / timed;
+    learned_ = t;
+    // A record that was interrupted says nothing about records.
+    cost_.record += 0.2 * (std::min(record, 2'000.0) + way_in_ns - cost_.record);
+    cost_.enter += 0.2 * (std::min(clock, 500.0) + way_in_ns - cost_.enter);
+    budget_.set_cost(cost_);
+}
+
+void CostKeeper::apply(const BudgetDecision& d) {
+    fr_control& control = probes_.control();
+    const bool poor = d.step == FR_POLICY_SLOW || d.step == FR_POLICY_BURST || d.step == FR_POLICY_NONE;
+    control.syscall_mode = poor ? FR_MODE_SLOW : FR_MODE_FULL;
+    ++steps_taken_;
+    if (!probes_.can_detach()) return;
+    if (const auto done = probes_.attach_syscalls(d.enter_attached(), d.exit_attached()); !done)
+        log::warning("cost budget: {}", done.error().message);
+}
+
+std::optional<BudgetDecision> CostKeeper::update(uint64_t now) {
+    if (!budget_.enabled() || now - updated_ns_ < std::min<uint64_t>(budget_.wake_ns(), 10 * ms)) return {};
+    updated_ns_ = now;
+    const kernel::RingReader::Timing timing = probes_.syscalls().timing(FR_CLASS_SYSCALL);
+    learn(timing);
+    const BudgetDecision d = budget_.update({now, timing.placed + timing.skipped, timing.placed, process_cpu_ns()});
+    if (!d.changed) return {};
+    apply(d);
+    return d;
+}
+
+nlohmann::json CostKeeper::status() const {
+    return {{"budget_cpus", budget_.allowed_cpus()},
+            {"cost_cpus", budget_.cost()},
+            {"step", policy_name(budget_.step())},
+            {"changes", steps_taken_},
+            {"calls_per_second", budget_.calls_per_second()},
+            {"ns_per_call",
+             {{"floor_exit", cost_.floor_exit},
+              {"floor_both", cost_.floor_both},
+              {"enter", cost_.enter},
+              {"record", cost_.record},
+              {"skip", cost_.skip}}},
+            {"recorder_cpu_ns", process_cpu_ns()}};
+}
+
+}  // namespace flightrec::record

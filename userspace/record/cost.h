@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps recording within the cost budget: measures what the programs and the recorder take, asks the controller
+// (budget.h), and changes what the programs record.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "userspace/kernel/probes.h"
+#include "userspace/record/budget.h"
+
+namespace flightrec::record {
+
+// One thread, that of the recorder's loop. `probes` must outlive it.
+class CostKeeper {
+  public:
+    CostKeeper(kernel::Probes& probes, double share, bool durations);
+
+    // Measures and acts; cheap when called too early. A decision that changed something is to be recorded as a
+    // FR_MARKER_POLICY event by the caller.
+    std::optional<BudgetDecision> update(uint64_t now_ns);
+    // How long the caller may wait until the next update().
+    [[nodiscard]] uint64_t wake_ns() const { return budget_.enabled() ? budget_.wake_ns() : UINT64_MAX; }
+    // Whether entries of calls are being recorded, and since when: others in the kernel's table are stale.
+    [[nodiscard]] bool entries_valid() const { return budget_.step() == FR_POLICY_ALL || !probes_.can_detach(); }
+    [[nodiscard]] nlohmann::json status() const;
+
+  private:
+    void learn(const kernel::RingReader::Timing& timing);
+    void apply(const BudgetDecision& decision);
+
+    kernel::Probes& probes_;
+    Budget budget_;
+    CallCost cost_;
+    uint64_t updated_ns_ = 0;
+    kernel::RingReader::Timing learned_;  // up to here
+    uint64_t steps_taken_ = 0;
+};
+
+// The name of a step, as in --json and status: "all", "no_durations", "slow", "bursts", "between_bursts".
+[[nodiscard]] const char* policy_name(uint32_t step);
+
+}  // namespace flightrec::record
