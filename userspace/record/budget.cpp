@@ -127,7 +127,10 @@ BudgetDecision Budget::update(const BudgetInput& input) {
     return d;
 }
 
-// A burst is over within milliseconds; the rest has time.
-uint64_t Budget::wake_ns() const { return step_ == FR_POLICY_BURST ? 2 * ms : 20 * ms; }
+// A burst is over within milliseconds. In a storm the rings wake the recorder anyway.
+uint64_t Budget::wake_ns() const {
+    if (step_ == FR_POLICY_BURST) return 2 * ms;
+    return step_ == FR_POLICY_ALL ? 100 * ms : 20 * ms;
+}
 
 }  // namespace flightrec::record
