@@ -300,7 +300,7 @@ static __always_inline bool slow(struct fr_control* c, struct task_struct* task,
         t->skipped = 0;
         slept = false;
     }
-    if (slept || duration >= (u64)c->slower_than_us * 1000) return true;
+    if (slept || duration > (u64)c->slower_than_us * 1000) return true;
     t->skipped++;
     return false;
 }

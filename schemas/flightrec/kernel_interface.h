@@ -108,7 +108,7 @@ struct fr_control {
     __u32 recorder_pid;   /* the recorder itself is not recorded */
     __u64 classes_off;    /* bit n: class n is off */
     __u32 syscall_mode;   /* enum fr_syscall_mode */
-    __u32 slower_than_us; /* FR_MODE_SLOW: calls at least that slow are recorded too */
+    __u32 slower_than_us; /* FR_MODE_SLOW: calls slower than that are recorded too */
     /* /proc/sys/kernel and vm, looked at by the recorder once a second; 0: not known */
     __u32 threads_max;
     __u32 pid_max;

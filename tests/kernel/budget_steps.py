@@ -31,7 +31,7 @@ class BudgetSteps(unittest.TestCase):
                 for call in ["getppid"] * max(1, os.cpu_count() - 1) + ["openat"]]
 
     def test_storm_and_recovery(self):
-        with recording.Scope() as scope, recording.Recorder(scope, "--budget", "0.5%") as recorder:
+        with recording.Scope() as scope, recording.Recorder(scope, "--budget", "1%") as recorder:
             self.assertEqual(recorder.status()["cost"]["step"], "all")
             storm = self.storm(scope)
             try:
@@ -70,6 +70,7 @@ class BudgetSteps(unittest.TestCase):
         self.assertIn("failed and slow calls in bursts", names)
         self.assertIn("no calls", names)
         self.assertIn("cost budget", report)
+        self.assertRegex(text, r"pid \d+: \d+ calls left out")
         self.assertIn("after-the-storm", text)
         self.assertIn(7 << 8, [e.get("exit_code", 0) for e in exits] + [
             (e.get("status") or 0) << 8 for e in exits], exits[:3])

@@ -12,8 +12,10 @@ constexpr uint64_t patience_least = 2'000 * ms, patience_most = 60'000 * ms;
 constexpr double margin = 0.7;        // of the budget that a richer step may be expected to take
 constexpr double burst_begins = 0.5;  // of the bucket
 constexpr double smooth_ns = 500.0 * ms;
-constexpr double settle_ns = 100.0 * ms;  // before a step is judged by what it spent
-constexpr double recorded_share = 0.2;    // of the calls that FR_POLICY_SLOW is expected to record
+constexpr double base_smooth_ns = 5'000.0 * ms;  // a sample a second must not look like a load
+constexpr double base_most = 0.7;                // of the budget
+constexpr double settle_ns = 100.0 * ms;         // before a step is judged by what it spent
+constexpr double recorded_share = 0.2;           // of the calls that FR_POLICY_SLOW is expected to record
 
 // From the richest to the poorest.
 constexpr std::array<uint32_t, 4> ladder{FR_POLICY_ALL, FR_POLICY_NO_DURATIONS, FR_POLICY_SLOW, FR_POLICY_BURST};
@@ -37,8 +39,13 @@ double Budget::kernel_ns(uint32_t step, double calls, double recorded) const {
 double Budget::expected(uint32_t step) const {
     const bool whole = step == FR_POLICY_ALL || step == FR_POLICY_NO_DURATIONS;
     const double recorded = whole ? rate_ : rate_ * recorded_share_;
-    return base_ + (kernel_ns(step, rate_, recorded) + recorded * recorder_per_call_) * 1e-9;
+    return (kernel_ns(step, rate_, recorded) + recorded * recorder_per_call_) * 1e-9;
 }
+
+// What the recorder takes without any call (samples, dumps, the vital track) is charged too, but never so much that no
+// calls at all could be recorded: the vital track does not degrade, and what it takes is no reason to go blind.
+double Budget::charged_base() const { return std::min(base_, base_most * allowed()); }
+double Budget::room() const { return allowed() - charged_base(); }
 
 // Takes what was spent since the last time out of the bucket and learns from it.
 void Budget::account(const BudgetInput& input) {
@@ -46,7 +53,8 @@ void Budget::account(const BudgetInput& input) {
     const auto calls = static_cast<double>(input.calls - last_.calls);
     const double recorded = std::min(calls, static_cast<double>(input.recorded - last_.recorded));
     const auto recorder = static_cast<double>(input.recorder_ns - last_.recorder_ns);
-    const double spent = kernel_ns(step_, calls, recorded) + recorder;
+    if (step_ == FR_POLICY_NONE || calls < 1'000) learn_base(recorder / dt, dt);
+    const double spent = kernel_ns(step_, calls, recorded) + std::max(0.0, recorder - (base_ - charged_base()) * dt);
     spent_since_ += spent;
     bucket_ = std::clamp(bucket_ + allowed() * dt - spent, -capacity(), capacity());
     const double weight = 1.0 - std::exp(-dt / smooth_ns);
@@ -60,15 +68,17 @@ void Budget::account(const BudgetInput& input) {
         recorder_per_call_ += 0.2 * (std::clamp(recorder / calls, 20.0, 500.0) - recorder_per_call_);
     } else if (!whole && calls > 20'000) {
         recorded_share_ += 0.1 * (recorded / calls - recorded_share_);
-    } else if (calls < 1'000) {
-        base_ += weight * (std::min(recorder / dt, allowed()) - base_);
     }
+}
+
+void Budget::learn_base(double cpus, double dt) {
+    base_ += (1.0 - std::exp(-dt / base_smooth_ns)) * (std::min(cpus, 1.0) - base_);
 }
 
 uint32_t Budget::poorer() const {
     const size_t last = config_.can_detach ? ladder.size() - 1 : rung(FR_POLICY_SLOW);
     for (size_t i = rung(step_) + 1; i <= last; ++i)
-        if (usable(ladder[i]) && (i == last || expected(ladder[i]) <= allowed())) return ladder[i];
+        if (usable(ladder[i]) && (i == last || expected(ladder[i]) <= room())) return ladder[i];
     return ladder[last];
 }
 
@@ -99,7 +109,7 @@ uint32_t Budget::next_step(uint64_t now) {
         return poorer();
     }
     if (step_ == FR_POLICY_ALL) return step_;
-    if (expected(richer()) > margin * allowed()) {
+    if (expected(richer()) > margin * room()) {
         calm_since_ns_ = 0;
         return step_;
     }

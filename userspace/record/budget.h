@@ -69,7 +69,10 @@ class Budget {
     [[nodiscard]] double capacity() const { return allowed() * 1e9; }              // ns of CPU time
     [[nodiscard]] double kernel_ns(uint32_t step, double calls, double recorded) const;
     [[nodiscard]] double expected(uint32_t step) const;  // CPUs at the present rate
+    [[nodiscard]] double charged_base() const;           // CPUs
+    [[nodiscard]] double room() const;                   // CPUs left for system calls
     void account(const BudgetInput& input);
+    void learn_base(double cpus, double dt);
     [[nodiscard]] uint32_t poorer() const;
     [[nodiscard]] uint32_t richer() const;
     [[nodiscard]] bool usable(uint32_t step) const;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/record/cost.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <iterator>
 
 #include "userspace/base/clock.h"
 #include "userspace/base/log.h"
@@ -10,6 +13,7 @@ namespace flightrec::record {
 namespace {
 
 constexpr uint64_t ms = 1'000'000;
+constexpr uint32_t slow_us = 10'000;
 // From a program's begin to its clock reading: task, scope, map slots; about so much on every machine tried.
 constexpr double way_in_ns = 20;
 
@@ -43,6 +47,11 @@ CostKeeper::CostKeeper(kernel::Probes& probes, double share, bool durations)
     if (floor.exit > 0) cost_.floor_exit = floor.exit;
     cost_.floor_both = std::max({floor.both, cost_.floor_exit, 1.0});
     budget_.set_cost(cost_);
+    probes.control().slower_than_us = slow_us;
+    probes.control().syscall_mode = FR_MODE_FULL;  // pinned programs may have been left in another
+    counted_.resize(probes.thread_calls().size());
+    sums_.reserve(counted_.size());
+    text_.reserve(512);
 }
 
 // The programs time one record in 256, from its clock reading to its end: with the clock reading at the end this is all
@@ -67,6 +76,36 @@ void CostKeeper::apply(const BudgetDecision& d) {
     if (!probes_.can_detach()) return;
     if (const auto done = probes_.attach_syscalls(d.enter_attached(), d.exit_attached()); !done)
         log::warning("cost budget: {}", done.error().message);
+}
+
+std::string_view CostKeeper::left_out() {
+    constexpr size_t named = 5;
+    sums_.clear();
+    text_.clear();
+    const auto threads = probes_.thread_calls();
+    for (size_t i = 0; i < threads.size(); ++i) {
+        const fr_thread_calls t = threads[i];  // the kernel may write it meanwhile
+        Counted& before = counted_[i];
+        const uint64_t calls =
+            t.tid == before.tid && t.skipped >= before.skipped ? t.skipped - before.skipped : t.skipped;
+        if (calls > 0) sums_.push_back({t.pid, calls});
+        before = {t.tid, t.skipped};
+    }
+    std::sort(sums_.begin(), sums_.end(), [](const Sum& a, const Sum& b) { return a.pid < b.pid; });
+    size_t processes = 0;
+    for (const Sum& s : sums_) {
+        if (processes > 0 && sums_[processes - 1].pid == s.pid)
+            sums_[processes - 1].calls += s.calls;
+        else
+            sums_[processes++] = s;
+    }
+    sums_.resize(processes);
+    std::sort(sums_.begin(), sums_.end(), [](const Sum& a, const Sum& b) { return a.calls > b.calls; });
+    for (size_t i = 0; i < std::min(processes, named); ++i)
+        fmt::format_to(std::back_inserter(text_), "{}pid {}: {} calls left out", i ? ", " : "", sums_[i].pid,
+                       sums_[i].calls);
+    if (processes > named) fmt::format_to(std::back_inserter(text_), ", and {} processes more", processes - named);
+    return text_;
 }
 
 std::optional<BudgetDecision> CostKeeper::update(uint64_t now) {

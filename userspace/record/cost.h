@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "userspace/kernel/probes.h"
 #include "userspace/record/budget.h"
@@ -24,6 +27,9 @@ class CostKeeper {
     [[nodiscard]] uint64_t wake_ns() const { return budget_.enabled() ? budget_.wake_ns() : UINT64_MAX; }
     // Whether entries of calls are being recorded, and since when: others in the kernel's table are stale.
     [[nodiscard]] bool entries_valid() const { return budget_.step() == FR_POLICY_ALL || !probes_.can_detach(); }
+    // Whose calls were counted instead of recorded since the last time, most first: "pid 812: 120345 calls left out,
+    // …"; empty: nobody's. Valid until the next call.
+    [[nodiscard]] std::string_view left_out();
     [[nodiscard]] nlohmann::json status() const;
 
   private:
@@ -36,6 +42,17 @@ class CostKeeper {
     uint64_t updated_ns_ = 0;
     kernel::RingReader::Timing learned_;  // up to here
     uint64_t steps_taken_ = 0;
+    struct Counted {
+        uint32_t tid = 0;
+        uint64_t skipped = 0;
+    };
+    struct Sum {
+        uint32_t pid = 0;
+        uint64_t calls = 0;
+    };
+    std::vector<Counted> counted_;  // by slot, as left_out() saw it last
+    std::vector<Sum> sums_;
+    std::string text_;
 };
 
 // The name of a step, as in --json and status: "all", "no_durations", "slow", "bursts", "between_bursts".

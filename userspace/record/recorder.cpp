@@ -604,7 +604,8 @@ void Recorder::Impl::begin_due_dump(uint64_t now) {
 void Recorder::Impl::keep_budget(uint64_t now) {
     const auto step = cost->update(now);
     if (!step) return;
-    marker(FR_MARKER_POLICY, {step->old_step, step->step, static_cast<uint64_t>(step->cost * 10'000)});
+    marker(FR_MARKER_POLICY, {step->old_step, step->step, static_cast<uint64_t>(step->cost * 10'000)},
+           cost->left_out());
     log::debug("cost budget: {} -> {}, {:.2f} CPUs", policy_name(step->old_step), policy_name(step->step), step->cost);
 }
 

@@ -133,6 +133,17 @@ TEST(Budget, WithoutAnEntryProgramTheStepOfDurationsIsLeftOut) {
     EXPECT_EQ(m.budget.step(), FR_POLICY_ALL);
 }
 
+TEST(Budget, ARecorderThatTakesTheWholeBudgetByItselfDoesNotGoBlind) {
+    Machine m({.share = 0.005, .cpus = 2});
+    m.idle = 0.011;
+    m.run(10, 2e6);
+    m.attached = 0;
+    m.run(20, 2e6);
+    EXPECT_GT(m.attached, 0);
+    m.run(60, 1'000);
+    EXPECT_EQ(m.budget.step(), FR_POLICY_ALL);
+}
+
 TEST(Budget, NoneMeansNoLimit) {
     Machine m({.share = 0, .cpus = 2});
     m.run(10, 5e6);
