@@ -281,7 +281,7 @@ class Bpftrace(Base):
         text = ("tracepoint:raw_syscalls:sys_enter /%s/ { @at[tid] = nsecs; } "
                 "tracepoint:raw_syscalls:sys_exit /%s/ { @calls[args->id] = count(); @ns = sum(nsecs - @at[tid]); } "
                 "BEGIN { printf(\"attached\\n\"); }" % (condition, condition))
-        self.process = subprocess.Popen(["bpftrace", "-e", text], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(["bpftrace", "-B", "none", "-e", text], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL)
         self.stack.callback(self.stop)
         await_line(self.process, b"attached", "bpftrace")

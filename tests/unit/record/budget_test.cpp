@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
+#include <algorithm>
 #include <vector>
 
 namespace flightrec::record {
@@ -14,7 +14,7 @@ constexpr uint64_t ms = 1'000'000;
 
 // A machine that makes so many calls a second; what they truly cost by step is what the budget was told.
 struct Machine {
-    explicit Machine(const BudgetConfig& config) : config(config), budget(config) { budget.set_cost(cost); }
+    explicit Machine(const BudgetConfig& c) : config(c), budget(c) { budget.set_cost(cost); }
 
     // Runs for `seconds`; returns the share of a CPU, per CPU, that recording took.
     double run(double seconds, double calls_per_second) {
