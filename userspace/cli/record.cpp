@@ -25,7 +25,7 @@ struct RecordArguments {
         config_file, budget;
     std::vector<std::string> labels;
     bool verbose = false, quiet = false;
-    bool no_oom = false, no_crash = false, no_fork = false;
+    bool no_oom = false, no_crash = false, no_fork = false, no_durations = false;
 };
 
 Result<void> read_size(const char* option, const std::string& text, uint64_t& value) {
@@ -65,6 +65,7 @@ Result<void> convert(RecordArguments& a) {
     FR_TRY(read_duration("--run-for", a.run_for, a.options.run_for_ns));
     FR_TRY(read_duration("--seal-after", a.seal_after, c.seal_ns));
     FR_TRY(read_duration("--sample-period", a.sample_period, c.sample_period));
+    if (a.no_durations) c.durations = false;
     if (a.no_oom) c.triggers.oom_kill = false;
     if (a.no_crash) c.triggers.crash = false;
     if (a.no_fork) c.triggers.fork_failure = false;
@@ -118,7 +119,7 @@ void add_what_options(CLI::App& cmd, RecordArguments& a) {
     cmd.add_option("--string-limit", c.string_limit, "Bytes kept of a path or other string")
         ->capture_default_str()
         ->group("What is recorded");
-    cmd.add_flag("!--no-durations", c.durations,
+    cmd.add_flag("--no-durations", a.no_durations,
                  "Do not attach to the entry of system calls: cheaper; no durations, no calls in progress")
         ->group("What is recorded");
     cmd.add_option("--sample-period", a.sample_period, "Time between two samples (default 1s)")
