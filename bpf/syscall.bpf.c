@@ -87,7 +87,7 @@ static __always_inline u32 close_blob(void* record, u32 at, u8 kind, u32 length,
 static __always_inline u32 add_string(void* record, u32 used, u8 kind, u64 address) {
     u32 at = used & (FR_SYSCALL_EVENT_MAX - 1) & ~7u;
     u32 limit = string_limit;
-    long n = bpf_probe_read_user_str(record + at + sizeof(struct fr_blob), limit + 1, (void*)address);
+    long n = read_user_string(record + at + sizeof(struct fr_blob), limit + 1, (void*)address);
     if (n <= 0) return close_blob(record, at, kind, 0, FR_BLOB_FAULT);
     u32 length = ((u32)n - 1) & (2 * FR_STRING_MAX - 1);
     return close_blob(record, at, kind, length, length >= limit ? FR_BLOB_CUT : 0);
@@ -128,7 +128,7 @@ static long argv_step(u32 index, void* context) {
     w->array += sizeof(string);
     u32 at = w->end & (FR_SYSCALL_EVENT_MAX - 1);
     if (at - w->begin > ARGV_BYTES - FR_STRING_MAX) return 1;
-    long n = bpf_probe_read_user_str(w->record + at, FR_STRING_MAX, (void*)string);
+    long n = read_user_string(w->record + at, FR_STRING_MAX, (void*)string);
     if (n <= 0) return 1;
     w->end = at + (u32)n;
     return 0;

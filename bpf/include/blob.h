@@ -3,6 +3,7 @@
 #ifndef FLIGHTREC_BLOB_H
 #define FLIGHTREC_BLOB_H
 
+#include "kernel_differences.h"
 #include "maps.h"
 
 /* A record under construction. `used` is always a multiple of 8 and below FR_EVENT_MAX. */
@@ -41,7 +42,7 @@ static __always_inline void blob_string(struct draft* d, u8 kind, const void* ad
     u32 at = bounded(d->used);
     if (at + sizeof(struct fr_blob) + limit + 16 > DRAFT_LIMIT) return;
     void* to = d->base + at + sizeof(struct fr_blob);
-    long n = source == FROM_USER ? bpf_probe_read_user_str(to, limit + 1, address)
+    long n = source == FROM_USER ? read_user_string(to, limit + 1, address)
                                  : bpf_probe_read_kernel_str(to, limit + 1, address);
     if (n <= 0) {
         blob_close(d, kind, 0, FR_BLOB_FAULT);

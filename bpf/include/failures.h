@@ -174,7 +174,7 @@ static long failed_argv_step(u32 index, void* context) {
     w->array += sizeof(string);
     u32 at = w->end & (FR_EVENT_MAX - 1);
     if (at - w->begin > FAILED_ARGV_BYTES - FAILED_ARGV_STRING_MAX) return 1;
-    long n = bpf_probe_read_user_str(w->base + at, FAILED_ARGV_STRING_MAX, (void*)string);
+    long n = read_user_string(w->base + at, FAILED_ARGV_STRING_MAX, (void*)string);
     if (n <= 0) return 1;
     if (n == FAILED_ARGV_STRING_MAX) w->cut = 1;
     w->end = at + (u32)n;

@@ -170,4 +170,12 @@ static __always_inline u32 syscall_number(struct pt_regs* regs) {
 #endif
 }
 
+/* bpf_probe_read_user_str() with the length it promises. On 6.1 it gives 0 for an empty string, whose NUL
+ * strncpy_from_user_nofault() (mm/maccess.c) counts for longer ones only; on 6.18 it gives 1. The NUL is copied by
+ * both. */
+static __always_inline long read_user_string(void* to, u32 size, const void* from) {
+    long n = bpf_probe_read_user_str(to, size, from);
+    return n == 0 ? 1 : n;
+}
+
 #endif /* FLIGHTREC_KERNEL_DIFFERENCES_H */
