@@ -63,8 +63,14 @@ void append_kernel_stack(std::string& out, const EventRef& event, const TextOpti
     if (!options.stacks) return;
     if (const auto text = find_blob(event, FR_BLOB_KSTACK_TEXT)) {
         std::string_view rest = text->text;
+        bool own = true;  // the innermost frames are those of the program that recorded this
         while (!rest.empty()) {
             const auto end = std::min(rest.find('\n'), rest.size());
+            own = own && (rest.starts_with("bpf_prog_") || rest.starts_with("bpf_trace_run"));
+            if (own) {
+                rest.remove_prefix(std::min(end + 1, rest.size()));
+                continue;
+            }
             out += '\n';
             out += options.indent;
             append_printable(out, rest.substr(0, end));

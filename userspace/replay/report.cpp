@@ -245,8 +245,13 @@ void add_loss_limits(Report& report) {
             skipped += line.skipped;
             torn += line.torn;
         }
-    if (skipped != 0) add_limit(report, "skipped", fmt::format("{} events were left out by policy or filter", skipped));
-    if (torn != 0) add_limit(report, "torn", fmt::format("{} events were lost as they were written", torn));
+    if (skipped != 0)
+        add_limit(report, "skipped",
+                  fmt::format("{} event{} left out by policy or filter", skipped, skipped == 1 ? " was" : "s were"));
+    if (torn != 0)
+        add_limit(report, "torn",
+                  fmt::format("{} event{} lost as {} written", torn, torn == 1 ? " was" : "s were",
+                              torn == 1 ? "it was" : "they were"));
     if (!d.ledger)
         add_limit(report, "ledger", "there is no ledger in this file: whether events were lost cannot be told");
     if (report.incidents_left_out != 0)

@@ -67,7 +67,10 @@ void add_place(const VerdictInput& in, IncidentReport& out) {
     for (const auto& line : in.seed.stack) s.evidence.push_back({in.seed.time_ns, "  " + line});
     out.statements.push_back(std::move(s));
     if (in.seed.modules.empty()) return;
-    Statement m{"modules", fmt::format("{} mapped files", in.seed.modules.size()), true, {}};
+    Statement m{"modules",
+                fmt::format("{} mapped file{}", in.seed.modules.size(), in.seed.modules.size() == 1 ? "" : "s"),
+                true,
+                {}};
     for (const auto& line : in.seed.modules) m.evidence.push_back({in.seed.time_ns, line});
     out.statements.push_back(std::move(m));
 }
