@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Forks until fork fails or --max children exist, holds them --hold MS, then ends them all; prints how many and why.
+// --nproc N sets RLIMIT_NPROC, --uid N becomes that user first (root is not held by that limit).
 // --uid N: as that user. With --again MS it tries to fork that often while it holds them, and prints "forks again" when
 // one succeeds.
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "common.h"
@@ -14,6 +16,10 @@ int main(int argc, char** argv) {
     const long hold = option_number(argc, argv, "--hold", 200);
     const long again = option_number(argc, argv, "--again", 0);
     become_user(argc, argv);
+    const long nproc = option_number(argc, argv, "--nproc", 0), uid = option_number(argc, argv, "--uid", 0);
+    const rlimit limit{static_cast<rlim_t>(nproc), static_cast<rlim_t>(nproc)};
+    if (nproc > 0 && setrlimit(RLIMIT_NPROC, &limit) != 0) return 3;
+    if (uid > 0 && (setgid(static_cast<gid_t>(uid)) != 0 || setuid(static_cast<uid_t>(uid)) != 0)) return 3;
     const pid_t parent = getpid();
     long made = 0;
     int error = 0;
