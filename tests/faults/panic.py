@@ -7,8 +7,11 @@ names the end, verifies, and holds vital events up to about a second before it. 
 nvdimm, mounted with dax) the limit is 100 ms, with blocks sealed after 30 ms. With ramoops the last lines of the kernel log
 are in pstore.
 """
-import os
+import pathlib
 import re
+import shutil
+import subprocess
+import tempfile
 
 COUNT = 12
 SHORT = 0
@@ -45,30 +48,42 @@ stop_recorder
 """
 
 
+def modes(fault):
+    """Panic or power loss, and with persistent memory or a disk."""
+    return fault.seed % 2 == 0, fault.seed // 2 % 2 == 1
+
+
 def run(fault):
-    panic = fault.seed % 2 == 0
-    pmem = fault.seed // 2 % 2 == 1
     # The guest's memory is a file, so that what ramoops keeps in it outlives QEMU, as it outlives a warm reset.
-    ram = fault.folder / "ram"
+    # In memory: a disk under it would be the slowest part of the machine.
+    shared = pathlib.Path(tempfile.mkdtemp(prefix="flightrec-fault-", dir="/dev/shm"))
+    try:
+        boot_twice(fault, shared, *modes(fault))
+    finally:
+        shutil.rmtree(shared, ignore_errors=True)
+
+
+def boot_twice(fault, shared, panic, pmem):
+    ram = shared / "ram"
     settings = {"qemu": ["-object", f"memory-backend-file,id=ram0,size=512M,mem-path={ram},share=on",
                          "-machine", "memory-backend=ram0"], "modules": ["ramoops"]}
     ramoops = RAMOOPS
     window, mount = "/var/lib/flightrec/window.flight", ""
     if pmem:
-        image = fault.folder / "pmem"
+        image = shared / "pmem"
         with open(image, "wb") as file:
             file.truncate(128 << 20)
         settings = {"qemu": ["-machine", "q35,nvdimm=on", "-m", "512,slots=2,maxmem=2G", "-object",
                              f"memory-backend-file,id=pm,share=on,mem-path={image},size=128M",
                              "-device", "nvdimm,id=nv,memdev=pm"],
                     "modules": ["nfit", "nd_pmem"]}
-        os.sync()
         ramoops = ""
         window = "/pm/window.flight"
         mount = ("mkdir -p /pm; mount -t ext4 -o dax=always /dev/pmem0 /pm || mount -t ext4 /dev/pmem0 /pm || "
                  "fail 'no pmem'; grep /pm /proc/mounts >/var/out/pm")
         make_file_system(image)
-    values = {"window": window, "mount": mount, "ramoops": ramoops, "options": "--seal-after 30ms" if pmem else "", "rounds": 1000000, "sleep": f"{fault.random.uniform(4, 7):.2f}",
+    values = {"window": window, "mount": mount, "ramoops": ramoops, "options": "--seal-after 30ms" if pmem else "",
+              "rounds": 1000000, "sleep": f"{fault.random.uniform(4, 7):.2f}",
               "end": "echo c >/proc/sysrq-trigger" if panic else "echo 'now the power goes' >/dev/ttyS0"}
 
     def power(run):
@@ -106,5 +121,4 @@ def run(fault):
 
 
 def make_file_system(image):
-    import subprocess
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-F", "-b", "4096", str(image)], check=True)
