@@ -525,11 +525,12 @@ enum fr_marker_kind {
     FR_MARKER_START = 1,   /* recording began: value[0] pid of the recorder */
     FR_MARKER_STOP = 2,    /* recording ended in order: value[0] signal */
     FR_MARKER_TRIGGER = 3, /* an incident: value[0] enum fr_trigger, [1] pid, [2] incident number, [3] suppressed */
-    FR_MARKER_GAP = 4,    /* events of a CPU were overwritten before they were read: value[0] cpu, [1] track, [2] count,
-                             [3] since ns */
-    FR_MARKER_CLOCK = 5,  /* wall clock: value[0] realtime ns at time_ns, [1] step in ns (signed) */
-    FR_MARKER_POLICY = 6, /* the cost budget moved: value[0] old, [1] new enum fr_policy_step, [2] cost in 1/10000 of a CPU */
-    FR_MARKER_DUMP = 7,   /* a dump was made: value[0] incident, [1] bytes, [2] ns it took */
+    FR_MARKER_GAP = 4,   /* events of a CPU were overwritten before they were read: value[0] cpu, [1] track, [2] count,
+                            [3] since ns */
+    FR_MARKER_CLOCK = 5, /* wall clock: value[0] realtime ns at time_ns, [1] step in ns (signed) */
+    FR_MARKER_POLICY =
+        6, /* the cost budget moved: value[0] old, [1] new enum fr_policy_step, [2] cost in 1/10000 of a CPU */
+    FR_MARKER_DUMP = 7,         /* a dump was made: value[0] incident, [1] bytes, [2] ns it took */
     FR_MARKER_RESTART = 8,      /* the recorder took over pinned maps: value[0] ns without a reader */
     FR_MARKER_PREVIOUS_END = 9, /* how the boot or recording before ended: TEXT */
     FR_MARKER_SHUTDOWN = 10,    /* the machine is being stopped in order: TEXT */

@@ -120,7 +120,7 @@ struct fr_control {
 
 enum fr_syscall_mode { /* what is recorded of system calls, from full to poorest */
                        FR_MODE_FULL = 0,
-                       FR_MODE_SLOW = 1,   /* failed calls, slow ones and those that slept; the rest counted as skipped */
+                       FR_MODE_SLOW = 1, /* failed calls, slow ones and those that slept; the rest counted as skipped */
                        FR_MODE_FAILED = 2, /* failed calls only */
                        FR_MODE_OFF = 3,
 };
