@@ -366,7 +366,8 @@ std::string_view relation(const IncidentSeed& a, const IncidentSeed& b) {
                            [&](const Ancestor& one) { return one.pid == parent.pid; });
     };
     if (a.pid != 0 && a.pid == b.pid && a.comm == b.comm) return "the same process";
-    if (!a.comm.empty() && a.comm == b.comm && a.cgroup == b.cgroup) return "the same program in the same cgroup";
+    if (a.pid != 0 && b.pid != 0 && same_program(a, b) && a.cgroup == b.cgroup)
+        return "the same program in the same cgroup";
     if (apart > 60 * second) return {};
     if (a.pid != 0 && b.pid != 0 && descends(a, b)) return "its ancestor, within a minute";
     if (a.pid != 0 && b.pid != 0 && descends(b, a)) return "a descendant of it, within a minute";

@@ -50,6 +50,8 @@ void add_machine(const VerdictInput& in, IncidentReport& out);
 // Processes that grew over 10 s, 1 min and 5 min. cgroup: only those in it or below; empty: all.
 void add_growth(const VerdictInput& in, IncidentReport& out, const std::string& cgroup);
 
+// The same executable; where that is not known of both, the same comm.
+[[nodiscard]] bool same_program(const IncidentSeed& a, const IncidentSeed& b);
 // Crashes of the same program in the same cgroup, in time order, this one included.
 [[nodiscard]] std::vector<const IncidentSeed*> crashes_like(const Digest& digest, const IncidentSeed& seed);
 // From so many on they are one incident, a crash loop.

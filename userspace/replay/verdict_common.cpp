@@ -84,11 +84,17 @@ std::string percent(uint32_t hundredths) {
     return hundredths == unknown_hundredths ? "unknown" : fmt::format("{}.{:02} %", hundredths / 100, hundredths % 100);
 }
 
+bool same_program(const IncidentSeed& a, const IncidentSeed& b) {
+    // A thread names itself as it likes; the executable is the program.
+    if (a.victim && b.victim && !a.victim->exe.empty() && !b.victim->exe.empty()) return a.victim->exe == b.victim->exe;
+    return !a.comm.empty() && a.comm == b.comm;
+}
+
 std::vector<const IncidentSeed*> crashes_like(const Digest& digest, const IncidentSeed& seed) {
     std::vector<const IncidentSeed*> out;
     for (const auto& other : digest.incidents)
-        if (other.kind == IncidentKind::crash && other.has_event && other.comm == seed.comm &&
-            other.cgroup == seed.cgroup)
+        if (other.kind == IncidentKind::crash && other.has_event && other.cgroup == seed.cgroup &&
+            (&other == &seed || same_program(other, seed)))
             out.push_back(&other);
     return out;
 }

@@ -223,6 +223,24 @@ TEST(Report, CrashLoopIsLinkedWithLifetimes) {
     EXPECT_TRUE(has(report.text, "2 incidents"));
 }
 
+TEST(Report, ThreadsOfOneExecutableAreOneCrashLoop) {
+    Story story;
+    for (uint32_t i = 0; i < 3; ++i) {
+        story.add(record<fr_exec>(FR_CLASS_EXEC, (100 + 10 * i) * s, 800 + i, 800 + i,
+                                  [&](fr_exec& e) {
+                                      e.start_ns = (100 + 10 * i) * s;
+                                      set_comm(e.comm, "shopd");
+                                  },
+                                  {{FR_BLOB_EXE, "shopd\0bin\0"s}}));
+        story.add(crash((105 + 10 * i) * s, 800 + i, (100 + 10 * i) * s,
+                        [&](fr_crash& e) { set_comm(e.comm, i == 1 ? "worker-1" : "worker-2"); }));
+    }
+    const auto report = report_of(story);
+    ASSERT_EQ(report.json["incidents"].size(), 1u) << report.text;
+    EXPECT_EQ(report.incident()["cause"], "crash_loop");
+    EXPECT_TRUE(has(report.incident()["verdict"], "worker-2[800] (shopd) crashed with SIGSEGV"));
+}
+
 TEST(Report, TwoCrashesAreLinkedButNoLoop) {
     Story story;
     for (uint32_t i = 0; i < 2; ++i) story.add(crash((105 + 10 * i) * s, 800 + i, (100 + 10 * i) * s));
@@ -234,13 +252,12 @@ TEST(Report, TwoCrashesAreLinkedButNoLoop) {
 }
 
 Record waiting(uint64_t at, uint32_t pid, std::string_view function) {
-    return record<fr_process_sample>(
-        FR_CLASS_PROCESS_SAMPLE, at, pid, pid,
-        [](fr_process_sample& e) {
-            e.state = 'D';
-            set_comm(e.comm, "writer");
-        },
-        {{FR_BLOB_TEXT, std::string(function)}});
+    return record<fr_process_sample>(FR_CLASS_PROCESS_SAMPLE, at, pid, pid,
+                                     [](fr_process_sample& e) {
+                                         e.state = 'D';
+                                         set_comm(e.comm, "writer");
+                                     },
+                                     {{FR_BLOB_TEXT, std::string(function)}});
 }
 
 Record pressure(uint64_t at, uint32_t memory_full) {
