@@ -112,9 +112,11 @@ class SamplesMatchProc(unittest.TestCase):
             cls.holder = limited.start(["/usr/bin/python3", os.path.abspath(__file__), "--hold"], stdout=-1)
             json.loads(cls.holder.stdout.readline())
             cls.blocked = scope.start([recording.workload("blocked"), "--hold", "60000"])
-            while cls.state_of(cls.blocked.pid) != "D":
+            # It may be in D for a moment, or not yet off its processor ("0"), before it waits for good.
+            cls.wchan = "0"
+            while cls.state_of(cls.blocked.pid) != "D" or cls.wchan == "0":
                 time.sleep(0.01)
-            cls.wchan = proc(f"{cls.blocked.pid}/wchan")
+                cls.wchan = proc(f"{cls.blocked.pid}/wchan")
             cls.limited, cls.relative = dict(limited.limited), limited.relative
             grower = scope.run(["/usr/bin/python3", os.path.abspath(__file__), "--grow"])
             cls.grown = json.loads(grower.stdout)
