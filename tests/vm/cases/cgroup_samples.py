@@ -4,23 +4,23 @@
 MEMORY = 768
 DISK = 320
 GUEST = r"""
-mkdir -p /sys/fs/cgroup/farm/barn
-echo "+memory +pids" >/sys/fs/cgroup/farm/cgroup.subtree_control
-cd /sys/fs/cgroup/farm/barn
+mkdir -p /sys/fs/cgroup/outer/inner
+echo "+memory +pids" >/sys/fs/cgroup/outer/cgroup.subtree_control
+cd /sys/fs/cgroup/outer/inner
 echo $((64 << 20)) >memory.max
 echo $((40 << 20)) >memory.high
 echo 30 >pids.max
 cd /
 start_recorder --to "$SINK" --sample-period 200ms
 # More file data than fits: the page cache gives way.
-sh -c 'echo $$ >/sys/fs/cgroup/farm/barn/cgroup.procs; exec dd if=/dev/zero of=/var/big bs=1M count=90' 2>/dev/null
-sh -c 'echo $$ >/sys/fs/cgroup/farm/barn/cgroup.procs; exec threads --threads 7 --end hold --hold 60000' &
+sh -c 'echo $$ >/sys/fs/cgroup/outer/inner/cgroup.procs; exec dd if=/dev/zero of=/var/big bs=1M count=90' 2>/dev/null
+sh -c 'echo $$ >/sys/fs/cgroup/outer/inner/cgroup.procs; exec threads --threads 7 --end hold --hold 60000' &
 sleep 6
 for name in memory.current memory.peak memory.max memory.high memory.swap.max pids.current pids.max; do
-    echo "$name $(cat /sys/fs/cgroup/farm/barn/$name)"
+    echo "$name $(cat /sys/fs/cgroup/outer/inner/$name)"
 done >/var/out/files
-sed 's/^/events./' /sys/fs/cgroup/farm/barn/memory.events >>/var/out/files
-sed 's/^/stat./' /sys/fs/cgroup/farm/barn/memory.stat >>/var/out/files
+sed 's/^/events./' /sys/fs/cgroup/outer/inner/memory.events >>/var/out/files
+sed 's/^/stat./' /sys/fs/cgroup/outer/inner/memory.stat >>/var/out/files
 cut -d' ' -f1 /proc/uptime >/var/out/when
 sleep 1
 stop_recorder
@@ -33,7 +33,7 @@ def check(run):
     files = dict(line.split(" ", 1) for line in run.out("files").splitlines())
     when = float(run.out("when")) * 1e9
     events = run.events(window, "--class", "cgroup_sample,alloc_failure")
-    samples = [e for e in events if e["class"] == "cgroup_sample" and e["text"] == "/farm/barn"]
+    samples = [e for e in events if e["class"] == "cgroup_sample" and e["text"] == "/outer/inner"]
     run.expect(len(samples) > 10, f"{len(samples)} samples of the cgroup")
     sample = min(samples, key=lambda e: abs(e["boot_ns"] - when))
     names = {"memory_current": "memory.current", "memory_peak": "memory.peak", "memory_max": "memory.max",
@@ -52,6 +52,6 @@ def check(run):
         run.expect(near, f"{ours} is {sample[ours]}, {theirs} says {value}")
     run.expect(sample["pids_current"] == 8, f"pids.current is {sample['pids_current']}")
     run.expect(sample["memory_high_events"] > 0, "memory.high was not exceeded: another test is needed")
-    hits = [e for e in events if e["class"] == "alloc_failure" and e["kind"] == "cgroup" and e["cgroup"] == "/farm/barn"]
+    hits = [e for e in events if e["class"] == "alloc_failure" and e["kind"] == "cgroup" and e["cgroup"] == "/outer/inner"]
     run.expect(sum(e["size"] for e in hits) <= int(files["events.max"]), f"hits: {hits}")
     run.note(f"{len(samples)} samples; high {files['events.high']}, max {files['events.max']} times")
