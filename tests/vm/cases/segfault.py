@@ -24,8 +24,8 @@ def check(run):
     # The program is static and maps nothing else that is executable but the kernel's own page.
     modules = [event for event in run.events(dump, "--class", "module") if event["pid"] == crash["pid"]]
     own = [event for event in modules if event["path"].endswith("/segfault")]
-    # Told by the kernel, and again by the recorder when it reads /proc/PID/maps before the process is gone: alike.
-    run.expect(len({(event["start"], event["end"], event["build_id"]) for event in own}) == 1, f"modules: {modules}")
+    # Told by the kernel, and again by the recorder when it reads /proc/PID/maps before the process is gone (then perhaps without a build id).
+    run.expect(len({(event["start"], event["end"]) for event in own}) == 1, f"modules: {modules}")
     run.expect(int(own[0]["start"], 16) <= int(crash["ip"], 16) < int(own[0]["end"], 16), f"ip {crash['ip']}: {own}")
     run.expect(len(own[0]["build_id"]) == 40, f"build id: {own}")
     frames = {frame.get("build_id") for frame in crash["user_stack"]}
