@@ -9,6 +9,7 @@
 namespace flightrec {
 
 inline constexpr uint64_t second = 1'000'000'000;
+inline constexpr uint64_t millisecond = 1'000'000;
 
 inline uint64_t clock_ns(clockid_t id) {
     timespec ts{};

@@ -26,7 +26,7 @@ struct ReplayArguments {
     CLI::Option* has_incident = nullptr;
 };
 
-constexpr const char* footer =
+constexpr const char* replay_footer =
     "\nTimes: -10s and +2s count from the trigger (--incident N, else the last one; a flight without a trigger: from\n"
     "its end); \"2026-11-23 11:10:02.5\" is UTC, RFC 3339 zones are understood; @123.4 is seconds since boot.\n"
     "Conditions are joined by AND, values of one condition by OR. Gaps in the record are always shown.\n"
@@ -167,7 +167,7 @@ Result<int> run(ReplayArguments& arguments) {
 void add_replay(CLI::App& app, Command& chosen) {
     auto arguments = std::make_shared<ReplayArguments>();  // owned by the callbacks of this command
     CLI::App* command = app.add_subcommand("replay", "Show the events of a flight, newest last");
-    command->footer(footer);
+    command->footer(replay_footer);
     command->add_option("FILE", arguments->file, "A dump, a live window, or a window of a dead machine")->required();
     add_filter_options(*command, *arguments);
     add_output_options(*command, *arguments);

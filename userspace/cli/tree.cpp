@@ -20,7 +20,7 @@ struct Arguments {
     replay::TreeOptions options;
 };
 
-constexpr const char* footer =
+constexpr const char* tree_footer =
     "\nTIME is as in 'flightrec replay --help': -10s and +2s count from the trigger, \"2026-11-23 11:10:02.5\" is "
     "UTC,\n"
     "@123.4 is seconds since boot. Default: the moment of the trigger; of a flight without one, its end.\n"
@@ -54,7 +54,7 @@ void add_tree(CLI::App& app, Command& chosen) {
     auto arguments = std::make_shared<Arguments>();  // owned by the callbacks of this command
     auto& options = arguments->options;
     CLI::App* command = app.add_subcommand("tree", "Show who was whose child at a moment, with command lines");
-    command->footer(footer);
+    command->footer(tree_footer);
     command->add_option("FILE", arguments->file, "A dump, a live window, or a window of a dead machine")->required();
     command->add_option("--at", options.at, "The moment (default: the trigger, else the end)")->type_name("TIME");
     arguments->has_incident =

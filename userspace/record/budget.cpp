@@ -4,18 +4,19 @@
 #include <algorithm>
 #include <cmath>
 
+#include "userspace/base/clock.h"
+
 namespace flightrec::record {
 namespace {
 
-constexpr uint64_t ms = 1'000'000;
-constexpr uint64_t patience_least = 2'000 * ms, patience_most = 60'000 * ms;
+constexpr uint64_t patience_least = 2'000 * millisecond, patience_most = 60'000 * millisecond;
 constexpr double margin = 0.7;        // of the budget that a richer step may be expected to take
 constexpr double burst_begins = 0.5;  // of the bucket
-constexpr double smooth_ns = 500.0 * ms;
-constexpr double base_smooth_ns = 5'000.0 * ms;  // a sample a second must not look like a load
-constexpr double base_most = 0.7;                // of the budget
-constexpr double settle_ns = 100.0 * ms;         // before a step is judged by what it spent
-constexpr double recorded_share = 0.2;           // of the calls that FR_POLICY_SLOW is expected to record
+constexpr double smooth_ns = 500.0 * millisecond;
+constexpr double base_smooth_ns = 5'000.0 * millisecond;  // a sample a second must not look like a load
+constexpr double base_most = 0.7;                         // of the budget
+constexpr double settle_ns = 100.0 * millisecond;         // before a step is judged by what it spent
+constexpr double recorded_share = 0.2;                    // of the calls that FR_POLICY_SLOW is expected to record
 
 // From the richest to the poorest.
 constexpr std::array<uint32_t, 4> ladder{FR_POLICY_ALL, FR_POLICY_NO_DURATIONS, FR_POLICY_SLOW, FR_POLICY_BURST};
@@ -139,8 +140,8 @@ BudgetDecision Budget::update(const BudgetInput& input) {
 
 // A burst is over within milliseconds. In a storm the rings wake the recorder anyway.
 uint64_t Budget::wake_ns() const {
-    if (step_ == FR_POLICY_BURST) return 2 * ms;
-    return step_ == FR_POLICY_ALL ? 100 * ms : 20 * ms;
+    if (step_ == FR_POLICY_BURST) return 2 * millisecond;
+    return step_ == FR_POLICY_ALL ? 100 * millisecond : 20 * millisecond;
 }
 
 }  // namespace flightrec::record

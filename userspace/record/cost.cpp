@@ -12,7 +12,6 @@
 namespace flightrec::record {
 namespace {
 
-constexpr uint64_t ms = 1'000'000;
 constexpr uint32_t slow_us = 10'000;
 // From a program's begin to its clock reading: task, scope, map slots; about so much on every machine tried.
 constexpr double way_in_ns = 20;
@@ -109,7 +108,7 @@ std::string_view CostKeeper::left_out() {
 }
 
 std::optional<BudgetDecision> CostKeeper::update(uint64_t now) {
-    if (!budget_.enabled() || now - updated_ns_ < std::min<uint64_t>(budget_.wake_ns(), 10 * ms)) return {};
+    if (!budget_.enabled() || now - updated_ns_ < std::min<uint64_t>(budget_.wake_ns(), 10 * millisecond)) return {};
     updated_ns_ = now;
     const kernel::RingReader::Timing timing = probes_.syscalls().timing(FR_CLASS_SYSCALL);
     learn(timing);

@@ -49,12 +49,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t ms = 1'000'000;
-constexpr uint64_t poll_longest_ns = 100 * ms;
-constexpr uint64_t poll_shortest_ns = 1 * ms;
+constexpr uint64_t poll_longest_ns = 100 * millisecond;
+constexpr uint64_t poll_shortest_ns = 1 * millisecond;
 constexpr int64_t clock_noise_ns = 1'000'000;  // two looks at the clocks may differ so much without a step
 constexpr int64_t clock_read_ns = 20'000;      // the same, when the kernel says that the clock was set
-constexpr uint64_t fds_period_ns = 30'000 * ms;
+constexpr uint64_t fds_period_ns = 30'000 * millisecond;
 constexpr uint32_t fds_of_a_process = 64, fds_processes_a_turn = 16;
 // Heap, stacks, code, libraries and the buffers of sinks; checked by a test against what the process really takes.
 constexpr uint64_t process_reserve = 112ull << 20;
@@ -510,7 +509,7 @@ void Recorder::Impl::on_control(ControlClient client, const ControlRequest& requ
         control->reply(client, R"({"v":1,"ok":true})");
     } else if (request.cmd == "dump") {
         const uint64_t number =
-            triggers->request(FR_TRIGGER_COMMAND, request.text, boot_ns(), request.pid, request.uid, 200 * ms);
+            triggers->request(FR_TRIGGER_COMMAND, request.text, boot_ns(), request.pid, request.uid, 200 * millisecond);
         for (Waiter& w : waiters)
             if (w.incident == 0) {
                 w = {client, number};
@@ -672,7 +671,7 @@ void Recorder::Impl::finish_dump() {
         ++dumps_made;
         marker(FR_MARKER_DUMP, {outcome->incident, outcome->bytes, outcome->took_ns});
         log::info("incident {}: dump of {} made in {} ms", outcome->incident, format_bytes(outcome->bytes),
-                  outcome->took_ns / ms);
+                  outcome->took_ns / millisecond);
     }
     for (Waiter& w : waiters) {
         if (w.incident != outcome->incident) continue;
@@ -694,7 +693,7 @@ void Recorder::Impl::finish_dump() {
 void Recorder::Impl::stop() {
     notify_systemd("STOPPING=1");
     const auto wait_for_dump = [&] {
-        const uint64_t deadline = boot_ns() + 5'000 * ms;
+        const uint64_t deadline = boot_ns() + 5'000 * millisecond;
         while (dumper->busy() && boot_ns() < deadline) {
             pollfd fd{dumper->fd(), POLLIN, 0};
             poll(&fd, 1, 100);
