@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Forks until fork fails or --max children exist, holds them --hold MS, then ends them all; prints how many and why.
-// --nproc N sets RLIMIT_NPROC, --uid N becomes that user first (root is not held by that limit).
-// --uid N: as that user. With --again MS it tries to fork that often while it holds them, and prints "forks again" when
+// Its children are gone when it ends. --nproc N sets RLIMIT_NPROC, --uid N becomes that user first (root is not held by
+// that limit). With --again MS it tries to fork that often while it holds them, and prints "forks again" when
 // one succeeds.
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+
+#include <vector>
 
 #include "common.h"
 
@@ -21,9 +23,10 @@ int main(int argc, char** argv) {
     if (nproc > 0 && setrlimit(RLIMIT_NPROC, &limit) != 0) return 3;
     if (uid > 0 && (setgid(static_cast<gid_t>(uid)) != 0 || setuid(static_cast<uid_t>(uid)) != 0)) return 3;
     const pid_t parent = getpid();
-    long made = 0;
+    std::vector<pid_t> children;
+    children.reserve(static_cast<size_t>(max));
     int error = 0;
-    while (made < max) {
+    while (static_cast<long>(children.size()) < max) {
         const pid_t child = fork();
         if (child == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -34,9 +37,9 @@ int main(int argc, char** argv) {
             error = errno;
             break;
         }
-        ++made;
+        children.push_back(child);
     }
-    printf("children %ld errno %d (%s)\n", made, error, error != 0 ? strerror(error) : "none");
+    printf("children %zu errno %d (%s)\n", children.size(), error, error != 0 ? strerror(error) : "none");
     fflush(stdout);
     for (long slept = 0; again > 0 && slept < hold; slept += again) {
         sleep_ms(again);
@@ -48,6 +51,7 @@ int main(int argc, char** argv) {
         fflush(stdout);
     }
     if (again == 0) sleep_ms(hold);
-    // The children die with this process: PR_SET_PDEATHSIG.
+    for (const pid_t child : children) kill(child, SIGKILL);
+    for (const pid_t child : children) waitpid(child, nullptr, 0);
     return error != 0 ? 1 : 0;
 }
