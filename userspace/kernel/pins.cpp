@@ -22,7 +22,7 @@ namespace flightrec::kernel {
 namespace {
 
 constexpr uint32_t state_magic = 0x54534650;  // "PFST"
-constexpr uint32_t state_version = 1;
+constexpr uint32_t state_version = 2;
 constexpr uint32_t state_page = 4096;
 constexpr const char* state_name = "state";
 
@@ -30,31 +30,43 @@ using Directory = Handle<DIR*, [](DIR* d) { closedir(d); }>;
 
 }  // namespace
 
-// The element of `state`: Header, then for each track two slots with a mark for each CPU.
+// The element of `state`: Header, then for each track two slots, used in turn, with a mark for each CPU and what was
+// told of each track.
 struct Pins::Header {
     uint32_t magic, version;
     uint64_t signature;
     uint32_t cpus, mark_size;
-    uint64_t generation[FR_TRACK_COUNT];  // of the newest slot of the track; 0: never saved
+    uint64_t generation[FR_TRACK_COUNT];  // of the slot of the track that counts; 0: none
 };
 struct Pins::Slot {
-    uint64_t generation;
-    uint64_t boot_ns;  // RingMark of each CPU behind it
+    uint64_t generation;  // written last
+    uint64_t boot_ns;
+    uint64_t block;  // payload hash of the block that this belongs to
+    uint64_t pad;    // RingMark of each CPU behind it, then RingTold of each track and CPU
     [[nodiscard]] RingMark* marks() { return reinterpret_cast<RingMark*>(this + 1); }
+    [[nodiscard]] RingTold* told(uint8_t track, uint32_t cpus) {
+        return reinterpret_cast<RingTold*>(marks() + cpus) + track * cpus;
+    }
 };
 
 namespace {
 constexpr size_t align8(size_t n) { return (n + 7) & ~size_t{7}; }
+constexpr size_t slot_bytes(size_t head, uint32_t cpus) {
+    return head + cpus * (sizeof(RingMark) + FR_TRACK_COUNT * sizeof(RingTold));
+}
 }  // namespace
+
+size_t Pins::bytes_of(uint32_t cpus) {
+    return align8(sizeof(Header)) + size_t{2} * FR_TRACK_COUNT * slot_bytes(sizeof(Slot), cpus);
+}
 
 std::string Pins::path(std::string_view kind, std::string_view name) const {
     return fmt::format("{}/{}{}", directory_, kind, name);
 }
 
 Pins::Slot& Pins::slot(uint8_t track, uint64_t generation) const {
-    const size_t slot_size = align8(sizeof(Slot)) + cpus_ * sizeof(RingMark);
     const size_t index = track * 2u + generation % 2;
-    return *reinterpret_cast<Slot*>(state_ + align8(sizeof(Header)) + index * slot_size);
+    return *reinterpret_cast<Slot*>(state_ + align8(sizeof(Header)) + index * slot_bytes(sizeof(Slot), cpus_));
 }
 
 Pins::Pins(Pins&& other) noexcept
@@ -102,9 +114,7 @@ Result<Pins> Pins::open(const std::string& directory) {
 }
 
 Result<void> Pins::map_state(int fd, uint32_t cpus) {
-    const size_t slot_size = align8(sizeof(Slot)) + cpus * sizeof(RingMark);
-    const size_t bytes = align8(sizeof(Header)) + size_t{2} * FR_TRACK_COUNT * slot_size;
-    length_ = (bytes + state_page - 1) / state_page * state_page;
+    length_ = (bytes_of(cpus) + state_page - 1) / state_page * state_page;
     void* at = mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED) return fail_errno(errno, fmt::format("cannot map {}", path("", state_name)));
     state_ = static_cast<std::byte*>(at);
@@ -159,19 +169,31 @@ Result<void> Pins::pin_link(std::string_view program, int fd) const {
     return fail_errno(errno, fmt::format("cannot pin {}", path("link_", program)));
 }
 
-Result<void> Pins::complete(uint64_t signature, uint32_t cpus) {
-    const size_t slot_size = align8(sizeof(Slot)) + cpus * sizeof(RingMark);
-    const size_t bytes = align8(sizeof(Header)) + size_t{2} * FR_TRACK_COUNT * slot_size;
+Result<void> Pins::complete(uint64_t signature, uint32_t cpus, const Rings& rings) {
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-    const auto pages = static_cast<uint32_t>((bytes + state_page - 1) / state_page);
+    const auto pages = static_cast<uint32_t>((bytes_of(cpus) + state_page - 1) / state_page);
     const Fd fd(bpf_map_create(BPF_MAP_TYPE_ARRAY, "flightrec_state", 4, state_page, pages, &options));
     if (!fd.valid() || fd.get() < 0) return fail_errno(errno, "cannot make the map for the cursors");
     FR_TRY(map_state(fd.get(), cpus));
     auto& header = *reinterpret_cast<Header*>(state_);
     header = {state_magic, state_version, signature, cpus, sizeof(RingMark), {}};
+    for (uint8_t track = 0; track < FR_TRACK_COUNT; ++track) {
+        prepare(track, rings, 0);
+        commit(track);
+    }
     if (bpf_obj_pin(fd.get(), path("", state_name).c_str()) != 0)
         return fail_errno(errno, fmt::format("cannot pin {}", path("", state_name)));
     return {};
+}
+
+void Pins::resolve(const std::array<uint64_t, FR_TRACK_COUNT>& last_blocks) {
+    if (state_ == nullptr) return;
+    auto& header = *reinterpret_cast<Header*>(state_);
+    for (uint8_t track = 0; track < FR_TRACK_COUNT; ++track) {
+        const Slot& next = slot(track, header.generation[track] + 1);
+        if (next.generation == header.generation[track] + 1 && next.block == last_blocks[track] && next.block != 0)
+            commit(track);
+    }
 }
 
 std::optional<Pins::Saved> Pins::saved(uint8_t track) const {
@@ -182,16 +204,36 @@ std::optional<Pins::Saved> Pins::saved(uint8_t track) const {
     return Saved{from.boot_ns, {from.marks(), cpus_}};
 }
 
-void Pins::save(uint8_t track, const RingReader& ring) {
+std::span<const RingTold> Pins::told(uint8_t track) const {
+    if (!saved(FR_TRACK_VITAL)) return {};
+    const uint64_t generation = reinterpret_cast<const Header*>(state_)->generation[FR_TRACK_VITAL];
+    return {slot(FR_TRACK_VITAL, generation).told(track, cpus_), cpus_};
+}
+
+// A signal that kills comes between two instructions: the compiler must keep this order, the processor does.
+void Pins::prepare(uint8_t track, const Rings& rings, uint64_t block) {
     if (state_ == nullptr) return;
-    auto& newest = reinterpret_cast<Header*>(state_)->generation[track];
-    Slot& to = slot(track, newest + 1);
-    for (uint32_t cpu = 0; cpu < cpus_; ++cpu) to.marks()[cpu] = ring.mark(cpu);
-    to.boot_ns = boot_ns();
-    to.generation = newest + 1;
-    // A signal that kills comes between two instructions: the compiler must keep this order, the processor does.
+    const uint64_t next = reinterpret_cast<const Header*>(state_)->generation[track] + 1;
+    Slot& to = slot(track, next);
+    __atomic_store_n(&to.generation, 0, __ATOMIC_RELEASE);
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    __atomic_store_n(&newest, newest + 1, __ATOMIC_RELEASE);
+    for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+        to.marks()[cpu] = rings[track]->prepared_mark(cpu);
+        for (uint8_t of = 0; track == FR_TRACK_VITAL && of < FR_TRACK_COUNT; ++of)
+            to.told(of, cpus_)[cpu] = rings[of]->prepared_told(cpu);
+    }
+    to.boot_ns = boot_ns();
+    to.block = block;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    __atomic_store_n(&to.generation, next, __ATOMIC_RELEASE);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+void Pins::commit(uint8_t track) {
+    if (state_ == nullptr) return;
+    auto& generation = reinterpret_cast<Header*>(state_)->generation[track];
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    __atomic_store_n(&generation, generation + 1, __ATOMIC_RELEASE);
 }
 
 }  // namespace flightrec::kernel

@@ -10,6 +10,7 @@
 // rest is a remainder and removed. Gone with a reboot, as the rings are. One thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -42,17 +43,26 @@ class Pins {
     [[nodiscard]] bool has_link(std::string_view program) const;
     Result<void> pin_map(std::string_view name, int fd) const;
     Result<void> pin_link(std::string_view program, int fd) const;
-    // Makes and pins `state`; from here on the pins are complete.
-    Result<void> complete(uint64_t signature, uint32_t cpus);
+    // Makes and pins `state` with where the rings' reader stands; from here on the pins are complete.
+    using Rings = std::array<const RingReader*, FR_TRACK_COUNT>;
+    Result<void> complete(uint64_t signature, uint32_t cpus, const Rings& rings);
 
-    // The cursors of a track as they were saved last, one a CPU; nothing when none ever were.
+    // Where the earlier recorder stood. A save that was prepared and not committed counts when the block it was made
+    // for is among `last_blocks` (payload hash of the last block of each track in the last window): the block is
+    // stored.
     struct Saved {
-        uint64_t boot_ns = 0;  // when
-        std::span<const RingMark> marks;
+        uint64_t boot_ns = 0;             // when
+        std::span<const RingMark> marks;  // of each CPU
     };
+    void resolve(const std::array<uint64_t, FR_TRACK_COUNT>& last_blocks);
     [[nodiscard]] std::optional<Saved> saved(uint8_t track) const;
-    // Saves a track's cursors: two slots in turn, so that a kill in the middle leaves the former ones. No system call.
-    void save(uint8_t track, const RingReader& ring);
+    // What the last stored ledger told of a track's losses, of each CPU; empty when there was none.
+    [[nodiscard]] std::span<const RingTold> told(uint8_t track) const;
+
+    // prepare() is called before a block of the track is stored, commit() behind it: a kill at any moment then leaves
+    // cursors that fit the window. Vital blocks carry what their ledger tells of all tracks. No system call.
+    void prepare(uint8_t track, const Rings& rings, uint64_t block);
+    void commit(uint8_t track);
 
   private:
     Pins(std::string directory, Fd held) : directory_(std::move(directory)), held_(std::move(held)) {}
@@ -60,6 +70,7 @@ class Pins {
     struct Slot;
     [[nodiscard]] std::string path(std::string_view kind, std::string_view name) const;
     [[nodiscard]] Slot& slot(uint8_t track, uint64_t generation) const;
+    [[nodiscard]] static size_t bytes_of(uint32_t cpus);
     Result<void> map_state(int fd, uint32_t cpus);
 
     std::string directory_;

@@ -227,6 +227,12 @@ struct Probes::Impl {
     bpf_program* program(std::string_view name) const {
         return bpf_object__find_program_by_name(skeleton.get()->obj, std::string(name).c_str());
     }
+    [[nodiscard]] Pins::Rings rings() const {
+        Pins::Rings out{};
+        out[FR_TRACK_VITAL] = vital.get();
+        out[FR_TRACK_SYSCALL] = syscall.get();
+        return out;
+    }
     static int on_doorbell(void* self, void* data, size_t size);
 };
 
@@ -409,11 +415,14 @@ Result<bool> Probes::Impl::adopt_pins() {
 
 // Goes on from the cursors that the earlier recorder saved last.
 void Probes::Impl::resume() {
+    pins->resolve(options.last_blocks);
     for (const uint8_t track : {FR_TRACK_VITAL, FR_TRACK_SYSCALL}) {
         const auto saved = pins->saved(track);
         if (!saved) continue;
         RingReader& ring = track == FR_TRACK_VITAL ? *vital : *syscall;
-        for (uint32_t cpu = 0; cpu < cpus; ++cpu) ring.resume(cpu, saved->marks[cpu]);
+        const auto told = pins->told(track);
+        for (uint32_t cpu = 0; cpu < cpus; ++cpu)
+            ring.resume(cpu, saved->marks[cpu], told.empty() ? RingTold{} : told[cpu]);
         stored_until = std::max(stored_until, saved->boot_ns);
     }
 }
@@ -533,21 +542,27 @@ Result<void> Probes::keep() {
             FR_TRY(s.pins->pin_map(name, fd));
         }
         for (const auto& link : s.links) FR_TRY(s.pins->pin_link(link.program, bpf_link__fd(link.link.get())));
-        return s.pins->complete(s.signature, s.cpus);
+        return s.pins->complete(s.signature, s.cpus, s.rings());
     };
     auto done = pin_all();
     if (!done) s.pins->clear();
     return done;
 }
 
+void Probes::prepare(uint8_t track, uint64_t block) {
+    Impl& s = *impl_;
+    (track == FR_TRACK_VITAL ? *s.vital : *s.syscall).prepare();
+    if (track == FR_TRACK_VITAL) {
+        s.vital->tell();
+        s.syscall->tell();
+    }
+    if (s.pins) s.pins->prepare(track, s.rings(), block);
+}
+
 void Probes::stored(uint8_t track) {
     Impl& s = *impl_;
-    if (!s.pins) return;
-    if (track == FR_TRACK_VITAL) {
-        s.vital->totals_are_stored();
-        s.syscall->totals_are_stored();
-    }
-    s.pins->save(track, track == FR_TRACK_VITAL ? *s.vital : *s.syscall);
+    (track == FR_TRACK_VITAL ? *s.vital : *s.syscall).commit();
+    if (s.pins) s.pins->commit(track);
 }
 
 SyscallFloor Probes::floor() const { return impl_->floor; }

@@ -3,6 +3,7 @@
 // includes libbpf.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -34,6 +35,9 @@ struct ProbeOptions {
     std::vector<fr_syscall_rule> rules;   // by number; missing ones: recorded without strings
     bool attach = true;                   // false: load only (doctor's dry run uses an empty scope instead)
     std::string pins;                     // folder in bpffs for maps and links; empty: they end with the process
+    // Payload hash of the last block of each track in the window that the last recorder left, 0: none (pins.h,
+    // resolve).
+    std::array<uint64_t, FR_TRACK_COUNT> last_blocks{};
 };
 
 // What a system call costs with empty programs attached, in ns: of this machine, measured when they were attached with
@@ -83,8 +87,10 @@ class Probes {
     [[nodiscard]] uint64_t stored_until() const;  // boot time at which the earlier one saved its cursors; 0: none
     // Pins everything, so that it outlives this process. What is called last of the start. Nothing without pins.
     Result<void> keep();
-    // A block of the track was stored, with everything handed out so far: the next recorder goes on behind it. Vital
-    // blocks end with a ledger of both tracks. Makes no system call.
+    // prepare(): a block of the track (its payload's hash) is about to be stored, with everything handed out so far; a
+    // vital one ends with a ledger of what totals(…, true) of both rings told. stored(): it was. The next recorder goes
+    // on behind it, whenever this one is killed. They make no system call.
+    void prepare(uint8_t track, uint64_t block);
     void stored(uint8_t track);
 
   private:

@@ -19,8 +19,11 @@ RingReader::RingReader(const std::byte* memory, uint32_t cpus, uint32_t ring_siz
       stride_(stride),
       cursors_(cpus),
       bases_(cpus),
+      drained_before_(cpus),
       told_(cpus),
+      prepared_(cpus),
       stored_(cpus),
+      prepared_told_(cpus),
       buffer_(std::max<size_t>(copy_bytes, page)) {}
 
 // The lowest page start from which nothing can have been overwritten while `reserved` was the writer's position.
@@ -101,54 +104,57 @@ uint64_t RingReader::backlog(uint32_t cpu) const {
     return reserved > cursors_[cpu].position ? reserved - cursors_[cpu].position : 0;
 }
 
-RingReader::Account RingReader::account(uint32_t cpu) const {
-    Account out;
-    const RingCursor& cursor = cursors_[cpu];
+// The writer of the syscall track counts a record before it moves `reserved` on, and `busy` is set around both; on the
+// vital track `reserved` moves first, and every record below it was seen finished.
+void RingReader::settle(uint32_t cpu) {
+    RingCursor& cursor = cursors_[cpu];
     const fr_ring_head& ring = head(cpu);
-    const uint64_t reserved = load(ring.reserved);
-    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) out.placed[c] = load(ring.placed[c]);
-    // Nothing was written between: what was placed and not drained is gone, not pending.
-    const bool quiet = cursor.position == reserved && load(ring.reserved) == reserved;
-    for (size_t c = 0; c < FR_CLASS_COUNT; ++c)
-        out.decided[c] = quiet ? out.placed[c] : std::min(cursor.next_seq[c], out.placed[c]);
-    return out;
+    if (cursor.position != load(ring.reserved)) return;
+    std::array<uint64_t, FR_CLASS_COUNT> placed{};
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) placed[c] = load(ring.placed[c]);
+    if (load(ring.busy) != 0 || cursor.position != load(ring.reserved)) return;
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) cursor.next_seq[c] = std::max(cursor.next_seq[c], placed[c]);
 }
 
 uint64_t RingReader::overwritten(uint32_t cpu) const {
     uint64_t sum = 0;
-    const Account known = account(cpu);
+    const RingCursor& cursor = cursors_[cpu];
     for (size_t c = 0; c < FR_CLASS_COUNT; ++c)
-        sum += known.decided[c] - std::min(known.decided[c], cursors_[cpu].drained[c]);
+        sum += cursor.next_seq[c] - std::min(cursor.next_seq[c], cursor.drained[c]);
     return sum;
 }
 
-void RingReader::resume(uint32_t cpu, const RingMark& mark) {
-    cursors_[cpu].position = mark.position;
-    cursors_[cpu].next_seq = mark.next_seq;
-    bases_[cpu] = mark;
+// What an earlier ledger told counts as handed out.
+void RingReader::resume(uint32_t cpu, const RingMark& mark, const RingTold& told) {
+    RingCursor& cursor = cursors_[cpu];
+    cursor.position = mark.position;
+    cursor.next_seq = mark.next_seq;
     for (size_t c = 0; c < FR_CLASS_COUNT; ++c) {
-        bases_[cpu].next_seq[c] -= std::min(mark.lost[c], mark.next_seq[c]);
-        if (mark.lost[c] > 0) cursors_[cpu].overruns = 1;
+        const uint64_t untold = mark.lost[c] - std::min(mark.lost[c], told.lost[c]);
+        cursor.drained[c] = mark.next_seq[c] - std::min(untold, mark.next_seq[c]);
+        if (untold > 0) cursor.overruns = 1;
     }
-    cursors_[cpu].drained = bases_[cpu].next_seq;
-    stored_[cpu] = {mark.skipped, mark.failed, {}};
+    drained_before_[cpu] = cursor.drained;
+    bases_[cpu] = prepared_told_[cpu] = told;
+    stored_[cpu] = mark;
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) stored_[cpu].lost[c] = std::max(mark.lost[c], told.lost[c]);
+    prepared_[cpu] = stored_[cpu];
 }
 
 RingMark RingReader::mark(uint32_t cpu) const {
     const RingCursor& cursor = cursors_[cpu];
-    RingMark out{cursor.position, cursor.next_seq, stored_[cpu].skipped, stored_[cpu].failed, {}};
-    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) {
-        const uint64_t lost = cursor.next_seq[c] - std::min(cursor.next_seq[c], cursor.drained[c]);
-        const uint64_t told = stored_[cpu].lost[c];
-        if (lost >= told)
-            out.lost[c] = lost - told;
-        else  // told of an empty ring, whose last events were not seen: they are accounted for
-            out.next_seq[c] += told - lost;
-    }
+    RingMark out{cursor.position, cursor.next_seq, {}};
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c)
+        out.lost[c] = bases_[cpu].lost[c] + cursor.next_seq[c] - std::min(cursor.next_seq[c], cursor.drained[c]);
     return out;
 }
 
-void RingReader::totals_are_stored() { stored_ = told_; }
+void RingReader::prepare() {
+    for (uint32_t cpu = 0; cpu < cpus(); ++cpu) prepared_[cpu] = mark(cpu);
+}
+
+void RingReader::commit() { stored_ = prepared_; }
+void RingReader::tell() { prepared_told_ = told_; }
 
 RingReader::Timing RingReader::timing(uint8_t cls) const {
     Timing t;
@@ -163,26 +169,28 @@ RingReader::Timing RingReader::timing(uint8_t cls) const {
     return t;
 }
 
-RingTotals RingReader::totals() const {
+RingTotals RingReader::totals(Upto upto, bool telling) {
     RingTotals t;
-    for (uint32_t cpu = 0; cpu < cursors_.size(); ++cpu) {
-        const RingCursor& cursor = cursors_[cpu];
-        const RingMark& base = bases_[cpu];
+    for (uint32_t cpu = 0; cpu < cpus(); ++cpu) {
+        const RingTold& base = bases_[cpu];
+        const RingMark until = upto == Upto::cursor ? mark(cpu) : stored_[cpu];
         const fr_ring_head& ring = head(cpu);
-        const Account known = account(cpu);
+        RingTold now;
         for (size_t c = 0; c < FR_CLASS_COUNT; ++c) {
-            const uint64_t skipped = load(ring.skipped[c]), failed = load(ring.failed[c]);
-            const uint64_t placed = known.placed[c], decided = known.decided[c];
-            told_[cpu].skipped[c] = skipped;
-            told_[cpu].failed[c] = failed;
-            told_[cpu].lost[c] = decided - std::min(decided, cursor.drained[c]);
-            t.produced[c] += placed - base.next_seq[c] + skipped - base.skipped[c] + failed - base.failed[c];
-            t.drained[c] += cursor.drained[c] - base.next_seq[c];
-            t.overwritten[c] += decided - std::min(decided, cursor.drained[c]);
-            t.pending[c] += placed - std::max(decided, std::min(cursor.drained[c], placed));
-            t.skipped[c] += skipped - base.skipped[c];
-            t.torn[c] += failed - base.failed[c];
+            now.skipped[c] = load(ring.skipped[c]);
+            now.failed[c] = load(ring.failed[c]);
+            now.lost[c] = until.lost[c];
+            const uint64_t placed = std::max(load(ring.placed[c]), until.next_seq[c]);
+            const uint64_t overwritten = now.lost[c] - base.lost[c];
+            const uint64_t skipped = now.skipped[c] - base.skipped[c], failed = now.failed[c] - base.failed[c];
+            t.produced[c] += placed - drained_before_[cpu][c] + skipped + failed;
+            t.drained[c] += until.next_seq[c] - overwritten - drained_before_[cpu][c];
+            t.overwritten[c] += overwritten;
+            t.pending[c] += placed - until.next_seq[c];
+            t.skipped[c] += skipped;
+            t.torn[c] += failed;
         }
+        if (telling) told_[cpu] = now;
     }
     return t;
 }

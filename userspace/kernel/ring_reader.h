@@ -29,16 +29,23 @@ struct RingCursor {
 };
 
 // How far a CPU's ring has been stored, for the next recorder when the maps are pinned: everything before is in the
-// last one's window and in its ledger.
+// last one's window, or lost. Counts are since the ring was made, over all recorders.
 struct RingMark {
     uint64_t position = 0;
     std::array<uint64_t, FR_CLASS_COUNT> next_seq{};
-    std::array<uint64_t, FR_CLASS_COUNT> skipped{}, failed{};  // as the last ledger that was stored had them
-    std::array<uint64_t, FR_CLASS_COUNT>
-        lost{};  // overwritten before next_seq, and not yet in a ledger that was stored
+    std::array<uint64_t, FR_CLASS_COUNT> lost{};  // of the events before next_seq: overwritten
 };
 
-// Sums over all CPUs of one track at one moment; after resume() only what came after the mark.
+// What the last ledger that was stored had told of a CPU's losses, since the ring was made; lost never above the
+// mark's.
+struct RingTold {
+    std::array<uint64_t, FR_CLASS_COUNT> skipped{}, failed{}, lost{};
+};
+
+// Up to where totals() count as handed out what was: to the cursor, or to the last block that was stored.
+enum class Upto : uint8_t { cursor, stored };
+
+// Sums over all CPUs of one track at one moment; after resume() only what no earlier ledger told.
 struct RingTotals {
     std::array<uint64_t, FR_CLASS_COUNT> produced{}, drained{}, overwritten{}, torn{}, skipped{}, pending{};
 };
@@ -62,7 +69,10 @@ class RingReader {
         size_t total = 0;
         while (total < most_bytes) {
             const Chunk chunk = next_chunk(cpu);
-            if (chunk.bytes.empty()) break;
+            if (chunk.bytes.empty()) {
+                settle(cpu);
+                break;
+            }
             total += chunk.bytes.size();
             if (!walk(cpu, chunk, consume)) break;
         }
@@ -70,18 +80,25 @@ class RingReader {
     }
 
     [[nodiscard]] const RingCursor& cursor(uint32_t cpu) const { return cursors_[cpu]; }
-    // Goes on where another reader stopped; before the first drain().
-    void resume(uint32_t cpu, const RingMark& mark);
+    // Goes on where another reader stopped, whose ledgers told so much; before the first drain().
+    void resume(uint32_t cpu, const RingMark& mark, const RingTold& told);
     // While drain() hands out a record: everything before that record.
     [[nodiscard]] RingMark mark(uint32_t cpu) const;
-    // The totals asked for last were stored: mark() takes their skipped, failed and lost ones as told from now on.
-    void totals_are_stored();
+
+    // A block is finished and holds what was handed out so far: prepare() notes where that is, commit() that the block
+    // has been stored. tell(): a finished block has a ledger with the totals(…, true) asked for last.
+    void prepare();
+    void commit();
+    void tell();
+    [[nodiscard]] const RingMark& prepared_mark(uint32_t cpu) const { return prepared_[cpu]; }
+    [[nodiscard]] const RingTold& prepared_told(uint32_t cpu) const { return prepared_told_[cpu]; }
     // Bytes written but not drained.
     [[nodiscard]] uint64_t backlog(uint32_t cpu) const;
     // Lost to overwriting so far: all classes of one CPU, by the rule of totals(). Exact once everything was drained,
     // or an event of the class was drained after the loss.
     [[nodiscard]] uint64_t overwritten(uint32_t cpu) const;
-    [[nodiscard]] RingTotals totals() const;
+    // telling: they are for a ledger in the next block.
+    [[nodiscard]] RingTotals totals(Upto upto, bool telling = false);
     // What the programs timed of themselves, over all CPUs (event.h, fr_ring_head), and calls of a class so far: cheap.
     struct Timing {
         uint64_t timed = 0, timed_ns = 0, clock_ns = 0;
@@ -102,12 +119,8 @@ class RingReader {
         // The kernel writes it on another CPU; a relaxed atomic would let the copy that follows start early.
         return __atomic_load_n(&value, __ATOMIC_ACQUIRE);
     }
-    // What is known of one CPU's events of each class: how many were placed, and of how many it is decided whether they
-    // were handed out or lost.
-    struct Account {
-        std::array<uint64_t, FR_CLASS_COUNT> placed{}, decided{};
-    };
-    [[nodiscard]] Account account(uint32_t cpu) const;
+    // All was handed out, and nothing is being written: what was placed and not handed out was overwritten.
+    void settle(uint32_t cpu);
     Chunk next_chunk(uint32_t cpu);
     // How many of the `length` bytes from `position` on are finished records.
     [[nodiscard]] uint64_t finished(uint32_t cpu, uint64_t position, uint64_t length) const;
@@ -157,13 +170,12 @@ class RingReader {
     const std::byte* memory_;
     uint32_t size_, page_, ahead_;
     uint64_t stride_;
-    struct Refused {
-        std::array<uint64_t, FR_CLASS_COUNT> skipped{}, failed{}, lost{};
-    };
     std::vector<RingCursor> cursors_;
-    std::vector<RingMark> bases_;        // what resume() was given
-    mutable std::vector<Refused> told_;  // by totals()
-    std::vector<Refused> stored_;        // of them, in a ledger that was stored
+    std::vector<RingTold> bases_;                                       // what resume() was given
+    std::vector<std::array<uint64_t, FR_CLASS_COUNT>> drained_before_;  // by then, what was told of as lost included
+    std::vector<RingTold> told_;                                        // by the totals() asked for last
+    std::vector<RingMark> prepared_, stored_;
+    std::vector<RingTold> prepared_told_;
     std::vector<std::byte> buffer_;
 };
 

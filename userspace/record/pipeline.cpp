@@ -80,6 +80,7 @@ struct Pipeline::Impl {
           cgroups(std::move(groups)) {}
 
     bool write(uint8_t track, const flight::EncodedBlock& block);
+    bool write_new(uint8_t track, const flight::EncodedBlock& block);
     bool flush_vital();
     bool flush_syscalls();
     bool retry(uint8_t track);
@@ -94,7 +95,8 @@ struct Pipeline::Impl {
     void note_gap(uint8_t track, uint32_t cpu, kernel::RingReader& ring);
     void write_keyframe();
     void add_ledger();
-    flight::Ledger ledger(bool vital_is_stored) const;
+    // telling: it is for the vital block being filled, all of which counts as stored.
+    flight::Ledger ledger(bool telling) const;
 };
 
 bool Pipeline::Impl::write(uint8_t track, const flight::EncodedBlock& block) {
@@ -111,8 +113,15 @@ bool Pipeline::Impl::write(uint8_t track, const flight::EncodedBlock& block) {
         return false;
     }
     for (size_t c = 0; c < FR_CLASS_COUNT; ++c) lost[c] += block.by_class[c];
+    parts.probes->stored(track);  // it is accounted for
     log::error("a block of {} events could not be written: {}", block.header.events, result.error().message);
     return true;
+}
+
+// The same of a block that was finished just now.
+bool Pipeline::Impl::write_new(uint8_t track, const flight::EncodedBlock& block) {
+    parts.probes->prepare(track, block.header.payload_hash);
+    return write(track, block);
 }
 
 // True when the track's encoder may be filled again.
@@ -128,14 +137,14 @@ bool Pipeline::Impl::flush_vital() {
     if (vital.empty()) return true;
     add_ledger();
     first_ns[FR_TRACK_VITAL] = 0;
-    return write(FR_TRACK_VITAL, vital.finish());
+    return write_new(FR_TRACK_VITAL, vital.finish());
 }
 
 bool Pipeline::Impl::flush_syscalls() {
     if (!retry(FR_TRACK_SYSCALL)) return false;
     if (syscalls.empty()) return true;
     first_ns[FR_TRACK_SYSCALL] = 0;
-    return write(FR_TRACK_SYSCALL, syscalls.finish());
+    return write_new(FR_TRACK_SYSCALL, syscalls.finish());
 }
 
 void Pipeline::Impl::add_vital(std::span<const std::byte> record, uint16_t cpu) {
@@ -306,22 +315,28 @@ void Pipeline::Impl::write_keyframe() {
     keyframe_written = true;
 }
 
-flight::Ledger Pipeline::Impl::ledger(bool vital_is_stored) const {
+// Of system calls what is stored counts as handed out, not what waits in the encoder: a recorder that goes on from the
+// last stored block then knows exactly what of its losses was told.
+flight::Ledger Pipeline::Impl::ledger(bool telling) const {
+    using kernel::Upto;
     flight::Ledger out;
     const auto stored = parts.window->stored();
-    const kernel::RingTotals rings[] = {parts.probes->vital().totals(), parts.probes->syscalls().totals()};
+    const kernel::RingTotals rings[] = {parts.probes->vital().totals(Upto::cursor, telling),
+                                        parts.probes->syscalls().totals(Upto::stored, telling)};
     for (size_t c = 0; c < FR_CLASS_COUNT; ++c) {
         fr_ledger_line& line = out.line[c];
         const uint8_t track = flight::track_of(static_cast<uint8_t>(c));
         const kernel::RingTotals& ring = rings[track];
-        const uint64_t staged = track == FR_TRACK_VITAL ? vital.by_class()[c] : syscalls.by_class()[c];
-        const uint64_t held = waiting[track] ? waiting[track]->by_class[c] : 0;
         line.produced = ring.produced[c] + made[c] - std::min(announced[c], ring.produced[c]);
-        line.stored = stored[c] + (vital_is_stored && track == FR_TRACK_VITAL ? staged : 0);
+        line.stored = stored[c];
         line.overwritten = ring.overwritten[c];
         line.torn = ring.torn[c] + lost[c];
         line.skipped = ring.skipped[c];
-        line.pending = ring.pending[c] + held + (vital_is_stored && track == FR_TRACK_VITAL ? 0 : staged);
+        line.pending = ring.pending[c];
+        if (track != FR_TRACK_VITAL) continue;
+        const uint64_t held = waiting[track] ? waiting[track]->by_class[c] : 0;
+        line.pending += held + (telling ? 0 : vital.by_class()[c]);
+        line.stored += telling ? vital.by_class()[c] : 0;
     }
     if (parts.kmsg) {  // the kernel log has an account of its own; the probe only announces
         const KmsgReader::Counts& k = parts.kmsg->counts();
@@ -337,6 +352,11 @@ flight::Ledger Pipeline::Impl::ledger(bool vital_is_stored) const {
 
 // The last event of every vital block: the account up to that block.
 void Pipeline::Impl::add_ledger() {
+    // A loss that was noticed after the last block of system calls is behind no block: it counts from here on.
+    if (syscalls.empty() && !waiting[FR_TRACK_SYSCALL]) {
+        parts.probes->prepare(FR_TRACK_SYSCALL, 0);
+        parts.probes->stored(FR_TRACK_SYSCALL);
+    }
     ++made[FR_CLASS_LEDGER];
     const flight::Ledger now = ledger(true);
     auto& record = ledger_builder.begin<fr_ledger>(FR_CLASS_LEDGER);
@@ -438,7 +458,7 @@ void Pipeline::seal() {
     if (impl_->retry(FR_TRACK_VITAL)) {
         if (impl_->vital.empty()) {
             impl_->add_ledger();
-            impl_->write(FR_TRACK_VITAL, impl_->vital.finish());
+            impl_->write_new(FR_TRACK_VITAL, impl_->vital.finish());
         } else {
             impl_->flush_vital();
         }

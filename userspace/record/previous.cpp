@@ -110,6 +110,12 @@ std::vector<KeptLine> parse_pstore(std::string_view text) {
     return out;
 }
 
+void PreviousWindow::note_last_blocks(const flight::FlightFile& file) {
+    for (const flight::SegmentInfo& segment : file.segments())
+        if (segment.header.track < FR_TRACK_COUNT && !segment.blocks.empty())
+            last_blocks_[segment.header.track] = segment.blocks.back().header.payload_hash;
+}
+
 // Tells a recorder that was killed from a machine that went down, and a panic from a loss of power.
 void PreviousWindow::judge(const flight::FlightFile& file, const SystemPaths& paths) {
     events_ = !file.segments().empty();
@@ -140,6 +146,9 @@ void PreviousWindow::judge(const flight::FlightFile& file, const SystemPaths& pa
 
 Result<PreviousWindow> PreviousWindow::set_aside(const std::filesystem::path& path, const SystemPaths& paths) {
     PreviousWindow out;
+    std::filesystem::path aside = path;
+    aside += ".previous";
+    if (const auto before = flight::FlightFile::open(aside)) out.note_last_blocks(*before);
     const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd.valid()) {
         if (errno == ENOENT) return out;
@@ -150,10 +159,10 @@ Result<PreviousWindow> PreviousWindow::set_aside(const std::filesystem::path& pa
                     fmt::format("another recorder writes {}: stop it, or choose another --window", path.string()));
     auto file = flight::FlightFile::open(path);
     if (!file && begins_with_zeros(fd.get())) {
-        const std::string aside = path.string() + ".unreadable";
-        if (::rename(path.c_str(), aside.c_str()) != 0)
+        const std::string unreadable = path.string() + ".unreadable";
+        if (::rename(path.c_str(), unreadable.c_str()) != 0)
             return fail_errno(errno, fmt::format("cannot set the unreadable window {} aside", path.string()));
-        log::warning("the old window has lost its beginning: it is now {}", aside);
+        log::warning("the old window has lost its beginning: it is now {}", unreadable);
         return out;
     }
     if (!file)
@@ -167,8 +176,9 @@ Result<PreviousWindow> PreviousWindow::set_aside(const std::filesystem::path& pa
     out.found_ = true;
     std::copy_n(file->header().recording_id, 16, out.recording_.begin());
     out.judge(*file, paths);
-    out.path_ = path;
-    out.path_ += ".previous";
+    out.last_blocks_ = {};
+    out.note_last_blocks(*file);
+    out.path_ = aside;
     if (::rename(path.c_str(), out.path_.c_str()) != 0)
         return fail_errno(errno, fmt::format("cannot set the old window {} aside", path.string()));
     return out;

@@ -45,15 +45,20 @@ class PreviousWindow {
     // It holds events and did not end in order: the machine or the recorder died.
     [[nodiscard]] bool worth_shipping() const { return found_ && !in_order_ && events_; }
     [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+    // Payload hash of the last block of each track that an earlier recorder stored, 0: none. Also when nothing was
+    // found: then of the window that a recorder set aside which was killed before it had one of its own.
+    [[nodiscard]] const std::array<uint64_t, FR_TRACK_COUNT>& last_blocks() const { return last_blocks_; }
     Result<void> ship(ship::Shipper& shipper, const std::string& host,
                       const std::map<std::string, std::string>& labels);
 
   private:
+    void note_last_blocks(const flight::FlightFile& file);
     void judge(const flight::FlightFile& file, const SystemPaths& paths);
     std::filesystem::path path_;  // of the file set aside
     std::string how_;
     bool found_ = false, in_order_ = false, events_ = false, replaceable_ = false;
     std::array<uint8_t, 16> recording_{};
+    std::array<uint64_t, FR_TRACK_COUNT> last_blocks_{};
     uint64_t last_realtime_ns_ = 0;
     uint64_t last_kmsg_ns_ = 0;
     std::vector<KeptLine> kept_;

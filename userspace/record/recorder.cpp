@@ -243,6 +243,7 @@ Result<void> Recorder::Impl::load_probes() {
     o.syscalls = calls || (o.classes_off & failures) != failures;
     FR_ASSIGN(o.rules, kernel::make_rules(calls ? options.config.syscalls : "none"));
     if (options.config.pin) o.pins = options.config.pin_path;
+    o.last_blocks = previous->last_blocks();
     FR_ASSIGN(probes, kernel::Probes::load(o));
     refresh_limits();
     return {};
