@@ -114,13 +114,19 @@ std::optional<Incident> incident_of_file_name(std::string_view name) {
 }
 
 Result<Fd> DumpFile::open() const {
+    struct stat st {};
     if (memory >= 0) {
         Fd copy(fcntl(memory, F_DUPFD_CLOEXEC, 0));
-        struct stat st {};
         if (!copy.valid() || fstat(copy.get(), &st) != 0)
             return fail_errno(errno, fmt::format("cannot open the dump {}", name));
         if (st.st_ino != memory_inode) return fail(Code::not_found, fmt::format("the dump {} was dropped", name));
         return copy;
+    }
+    if (held >= 0) {
+        Fd copy(fcntl(held, F_DUPFD_CLOEXEC, 0));
+        if (copy.valid() && fstat(copy.get(), &st) == 0 && st.st_ino == held_inode &&
+            st.st_size == static_cast<off_t>(size))
+            return copy;
     }
     Fd fd(with_spare([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW); }));
     if (!fd.valid()) return fail_errno(errno, fmt::format("cannot open the dump {}", path.string()));

@@ -49,6 +49,8 @@ struct DumpFile {
     std::string name;            // its last part: incident.file_name()
     uint64_t size = 0;           // bytes
     uint64_t hash = 0;           // XXH3-64 of the whole file; 0: not known
+    int held = -1;               // the spool's descriptor of `path`: opening it again might not be possible any more
+    uint64_t held_inode = 0;     // its number may be another file's by the time of open(), as below
     int memory = -1;             // a memfd of the spool's that holds it instead of `path`, because no disk took it
     uint64_t memory_inode = 0;   // of that memfd: its number may be another file's by the time of open()
 

@@ -29,6 +29,7 @@ using nlohmann::json;
 constexpr int state_version = 1;
 constexpr size_t state_max = 256u << 10;
 constexpr size_t set_aside_max = 16;
+constexpr size_t held_max = 4;
 constexpr std::string_view dump_suffix = ".flight";
 constexpr std::string_view part_suffix = ".part";
 constexpr const char* reserve_name = "reserve.part";
@@ -39,6 +40,7 @@ struct Entry {
     uint64_t order = 0;  // of arrival
     std::vector<Standing> standings;
     Fd memory{};  // holds the dump when the disk did not take it
+    Fd held{};    // the file on the disk, of the newest dumps: where nothing can be opened any more, they still leave
     [[nodiscard]] bool finished() const {
         return std::all_of(standings.begin(), standings.end(),
                            [](const Standing& s) { return s.state == DeliveryState::delivered; });
@@ -173,6 +175,7 @@ struct Spool::Impl {
     void write_counters();
     void add(Entry entry);
     void drop_surplus();
+    void release_held();
     void remove_files(const std::string& dump_name);
     std::vector<Entry>::iterator find(const std::string& id) {
         return std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return e.dump.incident.id() == id; });
@@ -249,7 +252,15 @@ Result<DumpFile> SpoolWriter::commit() {
         FR_TRY(spool.dir.rename(w.part, w.dump.name));
         w.committed = true;
         FR_TRY(spool.dir.sync());
+        struct stat st {};
+        if (fstat(w.fd.get(), &st) == 0) {
+            entry.dump.held = w.fd.get();
+            entry.dump.held_inode = st.st_ino;
+            entry.held = std::move(w.fd);
+        }
+        w.dump = entry.dump;
         spool.add(std::move(entry));
+        spool.release_held();
         spool.drop_surplus();
     }
     return w.dump;
@@ -420,6 +431,17 @@ void Spool::Impl::drop_surplus() {
 void Spool::Impl::remove_files(const std::string& dump_name) {
     for (const auto& name : {dump_name, state_name(dump_name)})
         if (auto removed = dir.remove(name); !removed) log::warning("{}", removed.error().message);
+}
+
+// Only the newest ones stay open.
+void Spool::Impl::release_held() {
+    const std::lock_guard lock_list(list);
+    size_t held = 0;
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+        if (!entry->held.valid() || ++held <= held_max) continue;
+        entry->held.reset();
+        entry->dump.held = -1;
+    }
 }
 
 Result<Fd> Spool::Impl::take_reserve(const std::string& part) {

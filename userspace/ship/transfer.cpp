@@ -164,8 +164,11 @@ size_t keep_location(char* data, size_t size, size_t count, void* context) {
 }
 
 curl_socket_t open_socket(void*, curlsocktype, curl_sockaddr* address) {
+    if (address->socktype == SOCK_STREAM) return open_stream_socket(address->family);
     return with_spare([&] { return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol); });
 }
+
+int close_socket(void*, curl_socket_t fd) { return close_stream_socket(fd); }
 
 CURLcode use_store(CURL*, void* ssl_ctx, void* store) {
     auto* trust = static_cast<X509_STORE*>(store);
@@ -284,6 +287,7 @@ Result<void> Transfer::Impl::set_up() {
     set(CURLOPT_HEADERFUNCTION, keep_location);
     set(CURLOPT_HEADERDATA, &upload);
     set(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    set(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
     set(CURLOPT_USERAGENT, "flightrec");
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(options.max_time.count()));

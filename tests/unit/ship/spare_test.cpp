@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <vector>
 
@@ -55,6 +56,30 @@ TEST(Spare, ServesWhenTheProcessMayOpenNoMore) {
     }
     renew_spares();
     EXPECT_EQ(spares(), before);
+    setrlimit(RLIMIT_NOFILE, &old);
+}
+
+TEST(Spare, ASocketIsThereWhenNoneCanBeMadeAgainAndAgain) {
+    renew_spares();
+    rlimit old{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+    const rlimit few{200, old.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    {
+        std::vector<Fd> hog;  // takes what is free, and all that is given up
+        for (;;) {
+            Fd fd(with_spare(open_null));
+            if (!fd.valid()) break;
+            hog.push_back(std::move(fd));
+        }
+        for (const int family : {AF_INET, AF_INET6, AF_INET, AF_INET}) {
+            const int fd = open_stream_socket(family);
+            ASSERT_GE(fd, 0);
+            close_stream_socket(fd);  // the hog is quicker …
+            hog.emplace_back(open_null());
+        }
+    }
+    renew_spares();
     setrlimit(RLIMIT_NOFILE, &old);
 }
 
