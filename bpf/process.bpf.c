@@ -11,8 +11,14 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define ARGV_LIMIT 8192
 
 static __always_inline void read_ns_pid(struct task_struct* task, u32* pidns, u32* ns_pid) {
-    struct pid* pid = BPF_CORE_READ(task, thread_pid);
-    u32 level = BPF_CORE_READ(pid, level);
+    struct pid* pid = task->thread_pid;
+    u32 level = pid->level;
+    if (level == 0) {
+        *ns_pid = (u32)pid->numbers[0].nr;
+        *pidns = pid->numbers[0].ns->ns.inum;
+        return;
+    }
+    pid = BPF_CORE_READ(task, thread_pid); /* untyped: 6.1 refuses an offset that is no constant to the other */
     struct upid* upid = (void*)&pid->numbers[0] + (u64)(level & 31) * bpf_core_type_size(struct upid);
     *ns_pid = (u32)BPF_CORE_READ(upid, nr);
     *pidns = BPF_CORE_READ(upid, ns, ns.inum);
@@ -21,29 +27,29 @@ static __always_inline void read_ns_pid(struct task_struct* task, u32* pidns, u3
 /* mm/memfd.c: a file of that name in a mount that nobody sees. */
 static __always_inline bool is_memfd(struct task_struct* task) {
     char name[8] = {};
-    bpf_probe_read_kernel(name, 6, BPF_CORE_READ(task, mm, exe_file, f_path.dentry, d_name.name));
+    bpf_probe_read_kernel(name, 6, task->mm->exe_file->f_path.dentry->d_name.name);
     return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
 }
 
 static __always_inline void fill_exec(struct fr_exec* e, struct task_struct* task, struct linux_binprm* bprm) {
-    const struct cred* cred = BPF_CORE_READ(task, cred);
-    struct inode* inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
-    e->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+    const struct cred* cred = task->cred;
+    struct inode* inode = task->mm->exe_file->f_inode;
+    e->start_ns = task->group_leader->start_boottime;
     e->cgroup_id = task_cgroup_id(task);
-    e->exe_inode = BPF_CORE_READ(inode, i_ino);
-    e->exe_dev = BPF_CORE_READ(inode, i_sb, s_dev);
-    if (BPF_CORE_READ(inode, i_nlink) == 0) e->flags = is_memfd(task) ? FR_EXEC_MEMFD : FR_EXEC_DELETED;
-    e->ppid = (u32)BPF_CORE_READ(task, real_parent, tgid);
-    e->uid = BPF_CORE_READ(cred, uid.val);
-    e->gid = BPF_CORE_READ(cred, gid.val);
-    e->euid = BPF_CORE_READ(cred, euid.val);
-    e->egid = BPF_CORE_READ(cred, egid.val);
+    e->exe_inode = inode->i_ino;
+    e->exe_dev = inode->i_sb->s_dev;
+    if (inode->i_nlink == 0) e->flags = is_memfd(task) ? FR_EXEC_MEMFD : FR_EXEC_DELETED;
+    e->ppid = (u32)task->real_parent->tgid;
+    e->uid = cred->uid.val;
+    e->gid = cred->gid.val;
+    e->euid = cred->euid.val;
+    e->egid = cred->egid.val;
     if (e->euid != e->uid || e->egid != e->gid) e->flags |= FR_EXEC_SECURE;
-    e->argc = (u32)BPF_CORE_READ(bprm, argc);
-    e->argv_bytes = (u32)(BPF_CORE_READ(task, mm, arg_end) - BPF_CORE_READ(task, mm, arg_start));
-    if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename)) e->flags |= FR_EXEC_SCRIPT;
+    e->argc = (u32)bprm->argc;
+    e->argv_bytes = (u32)(task->mm->arg_end - task->mm->arg_start);
+    if (bprm->interp != bprm->filename) e->flags |= FR_EXEC_SCRIPT;
     read_ns_pid(task, &e->pidns, &e->ns_pid);
-    BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
+    read_comm(e->comm, task);
 }
 
 /* include/trace/events/sched.h: TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm), called in
@@ -60,13 +66,13 @@ int exec_tp(u64* ctx) {
     e->old_tid = (u32)ctx[1];
 
     struct draft d = {.base = e, .used = sizeof(*e)};
-    struct file* file = BPF_CORE_READ(task, mm, exe_file);
-    struct fs_struct* fs = BPF_CORE_READ(task, fs);
-    blob_string(&d, FR_BLOB_FILENAME, BPF_CORE_READ(bprm, filename), 1023, FROM_KERNEL);
-    if (e->flags & FR_EXEC_SCRIPT) blob_string(&d, FR_BLOB_INTERP, BPF_CORE_READ(bprm, interp), 255, FROM_KERNEL);
-    blob_path(&d, FR_BLOB_EXE, &file->f_path, &fs->root);
-    blob_path(&d, FR_BLOB_CWD, &fs->pwd, &fs->root);
-    u64 arg_start = BPF_CORE_READ(task, mm, arg_start);
+    struct file* file = task->mm->exe_file;
+    struct fs_struct* fs = task->fs;
+    blob_string(&d, FR_BLOB_FILENAME, bprm->filename, 1023, FROM_KERNEL);
+    if (e->flags & FR_EXEC_SCRIPT) blob_string(&d, FR_BLOB_INTERP, bprm->interp, 255, FROM_KERNEL);
+    blob_typed_path(&d, FR_BLOB_EXE, file->f_path.dentry, file->f_path.mnt, fs);
+    blob_typed_path(&d, FR_BLOB_CWD, fs->pwd.dentry, fs->pwd.mnt, fs);
+    u64 arg_start = task->mm->arg_start;
     blob_bytes(&d, FR_BLOB_ARGV, (void*)arg_start, e->argv_bytes, ARGV_LIMIT, FROM_USER);
     e->event.flags = d.flags;
     vital_copy(&e->event, d.used, FR_CLASS_EXEC);
@@ -85,11 +91,11 @@ int fork_tp(u64* ctx) {
     e->cgroup_id = task_cgroup_id(child);
     e->child_tid = (u32)child->pid;
     e->child_pid = (u32)child->tgid;
-    e->parent_pid = (u32)BPF_CORE_READ(child, real_parent, tgid);
-    e->uid = BPF_CORE_READ(child, cred, uid.val);
-    e->gid = BPF_CORE_READ(child, cred, gid.val);
+    e->parent_pid = (u32)child->real_parent->tgid;
+    e->uid = child->cred->uid.val;
+    e->gid = child->cred->gid.val;
     read_ns_pid(child, &e->pidns, &e->ns_pid);
-    BPF_CORE_READ_STR_INTO(&e->comm, child, comm);
+    read_comm(e->comm, child);
     VITAL_COMMIT(e);
     return 0;
 }
@@ -98,38 +104,38 @@ struct times {
     u64 user, system, exact;
 };
 static __always_inline void add_task_times(struct times* t, struct task_struct* task) {
-    t->user += BPF_CORE_READ(task, utime);
-    t->system += BPF_CORE_READ(task, stime);
-    t->exact += BPF_CORE_READ(task, se.sum_exec_runtime);
+    t->user += task->utime;
+    t->system += task->stime;
+    t->exact += task->se.sum_exec_runtime;
 }
 static __always_inline void add_task_io(struct fr_exit* e, struct task_struct* task) {
-    e->read_chars += BPF_CORE_READ(task, ioac.rchar);
-    e->write_chars += BPF_CORE_READ(task, ioac.wchar);
-    e->read_bytes += BPF_CORE_READ(task, ioac.read_bytes);
-    e->write_bytes += BPF_CORE_READ(task, ioac.write_bytes);
-    e->min_faults += BPF_CORE_READ(task, min_flt);
-    e->maj_faults += BPF_CORE_READ(task, maj_flt);
+    e->read_chars += task->ioac.rchar;
+    e->write_chars += task->ioac.wchar;
+    e->read_bytes += task->ioac.read_bytes;
+    e->write_bytes += task->ioac.write_bytes;
+    e->min_faults += task->min_flt;
+    e->maj_faults += task->maj_flt;
 }
 
 /* What getrusage(2) and wait4(2) tell of a whole process: the threads that are gone are summed up in signal_struct
  * (kernel/exit.c:__exit_signal), the leader only when it is reaped. */
 static __always_inline void fill_group(struct fr_exit* e, struct times* t, struct task_struct* task) {
-    struct signal_struct* signal = BPF_CORE_READ(task, signal);
-    struct task_struct* leader = BPF_CORE_READ(task, group_leader);
-    t->user += BPF_CORE_READ(signal, utime);
-    t->system += BPF_CORE_READ(signal, stime);
-    t->exact += BPF_CORE_READ(signal, sum_sched_runtime);
-    e->min_faults += BPF_CORE_READ(signal, min_flt);
-    e->maj_faults += BPF_CORE_READ(signal, maj_flt);
-    e->read_chars += BPF_CORE_READ(signal, ioac.rchar);
-    e->write_chars += BPF_CORE_READ(signal, ioac.wchar);
-    e->read_bytes += BPF_CORE_READ(signal, ioac.read_bytes);
-    e->write_bytes += BPF_CORE_READ(signal, ioac.write_bytes);
+    struct signal_struct* signal = task->signal;
+    struct task_struct* leader = task->group_leader;
+    t->user += signal->utime;
+    t->system += signal->stime;
+    t->exact += signal->sum_sched_runtime;
+    e->min_faults += signal->min_flt;
+    e->maj_faults += signal->maj_flt;
+    e->read_chars += signal->ioac.rchar;
+    e->write_chars += signal->ioac.wchar;
+    e->read_bytes += signal->ioac.read_bytes;
+    e->write_bytes += signal->ioac.write_bytes;
     if (leader != task) {
         add_task_times(t, leader);
         add_task_io(e, leader);
     }
-    e->max_rss = BPF_CORE_READ(signal, maxrss) * 4096;
+    e->max_rss = signal->maxrss * 4096;
     e->flags |= FR_EXIT_GROUP_DEAD | FR_EXIT_RSS_KNOWN;
 }
 
@@ -165,20 +171,20 @@ static __always_inline int record_exit(struct task_struct* task, bool group_dead
     e->start_ns = task->start_boottime;
     e->cgroup_id = task_cgroup_id(task);
     e->exit_code = (u32)task->exit_code;
-    if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT) {
+    if (task->signal->flags & SIGNAL_GROUP_EXIT) {
         e->flags |= FR_EXIT_GROUP_EXIT;
         /* what wait(2) will tell: kernel/exit.c:wait_task_zombie() */
-        e->exit_code = (u32)BPF_CORE_READ(task, signal, group_exit_code);
+        e->exit_code = (u32)task->signal->group_exit_code;
     }
     add_task_times(&t, task);
     add_task_io(e, task);
     /* set for good by mm/oom_kill.c:mark_oom_victim() */
-    if (BPF_CORE_READ(task, signal, oom_mm)) e->flags |= FR_EXIT_OOM_VICTIM;
+    if (task->signal->oom_mm) e->flags |= FR_EXIT_OOM_VICTIM;
     if (group_dead) fill_group(e, &t, task);
     divide_times(e, &t);
-    e->ppid = (u32)BPF_CORE_READ(task, real_parent, tgid);
-    e->uid = BPF_CORE_READ(task, cred, uid.val);
-    BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
+    e->ppid = (u32)task->real_parent->tgid;
+    e->uid = task->cred->uid.val;
+    read_comm(e->comm, task);
     VITAL_COMMIT(e);
     return 0;
 }
@@ -191,9 +197,9 @@ int exit_tp(u64* ctx) { return record_exit((void*)ctx[0], ctx[1] != 0); }
 SEC("tp_btf/sched_process_exit")
 int exit_counted_tp(u64* ctx) {
     struct task_struct* task = (void*)ctx[0];
-    bool last = BPF_CORE_READ(task, signal, live.counter) == 0;
+    bool last = task->signal->live.counter == 0;
     if (last) {
-        u64 key[2] = {(u32)task->tgid, BPF_CORE_READ(task, group_leader, start_boottime)};
+        u64 key[2] = {(u32)task->tgid, task->group_leader->start_boottime};
         u8 one = 1;
         last = bpf_map_update_elem(&ended_groups, key, &one, BPF_NOEXIST) == 0;
     }
@@ -208,7 +214,7 @@ int rename_tp(u64* ctx) {
     VITAL_BEGIN(struct fr_rename, e, FR_CLASS_RENAME);
     e->target_tid = (u32)task->pid;
     e->target_pid = (u32)task->tgid;
-    BPF_CORE_READ_STR_INTO(&e->old_comm, task, comm);
+    read_comm(e->old_comm, task);
     bpf_probe_read_kernel_str(e->new_comm, sizeof(e->new_comm), (void*)ctx[1]);
     VITAL_COMMIT(e);
     return 0;

@@ -43,7 +43,7 @@ int signal_tp(u64* ctx) {
     struct task_struct* sender = current_task();
     if (!wanted(FR_CLASS_SIGNAL, target) && !wanted(FR_CLASS_SIGNAL, sender)) return 0;
 
-    struct sighand_struct* sighand = BPF_CORE_READ(target, sighand);
+    struct sighand_struct* sighand = target->sighand;
     struct k_sigaction* action =
         (void*)&sighand->action + (u64)((sig - 1) & 63) * bpf_core_type_size(struct k_sigaction);
     void* handler = BPF_CORE_READ(action, sa.sa_handler);
@@ -69,14 +69,14 @@ int signal_tp(u64* ctx) {
         flags |= FR_SIGNAL_FROM_KERNEL;
         e->code = 0x80; /* SI_KERNEL */
     }
-    if (!(flags & FR_SIGNAL_FROM_KERNEL)) e->sender_uid = BPF_CORE_READ(sender, cred, uid.val);
+    if (!(flags & FR_SIGNAL_FROM_KERNEL)) e->sender_uid = sender->cred->uid.val;
     if (ctx[3]) flags |= FR_SIGNAL_GROUP;
     e->flags = flags;
     e->result = (u32)ctx[4];
     e->target_tid = (u32)target->pid;
     e->target_pid = (u32)target->tgid;
-    BPF_CORE_READ_STR_INTO(&e->comm, sender, comm);
-    BPF_CORE_READ_STR_INTO(&e->target_comm, target, comm);
+    read_comm(e->comm, sender);
+    read_comm(e->target_comm, target);
     VITAL_COMMIT(e);
     return 0;
 }

@@ -6,7 +6,16 @@
 #include "kernel_differences.h"
 #include "maps.h"
 
+/* Tasks that are arguments of BTF tracepoints, and the current one, are of a type the kernel knows: what hangs on them
+ * is read by plain loads, which it catches when they fault (PROBE_MEM, kernel/bpf/verifier.c). BPF_CORE_READ() calls a
+ * helper for every arrow, some 25 ns each. */
+
 static __always_inline struct task_struct* current_task(void) { return (void*)bpf_get_current_task_btf(); }
+
+static __always_inline void read_comm(char comm[FR_COMM_LEN], struct task_struct* task) {
+    ((u64*)comm)[0] = *(u64*)&task->comm[0];
+    ((u64*)comm)[1] = *(u64*)&task->comm[8];
+}
 
 static __always_inline struct fr_control* control_now(void) {
     u32 zero = 0;
@@ -26,15 +35,17 @@ static __always_inline bool cgroup_in_scope(struct cgroup* cgroup) {
     return false;
 }
 
-static __always_inline struct cgroup* task_cgroup(struct task_struct* task) {
-    return BPF_CORE_READ(task, cgroups, dfl_cgrp);
-}
-static __always_inline u64 task_cgroup_id(struct task_struct* task) {
-    return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-}
+static __always_inline u64 task_cgroup_id(struct task_struct* task) { return task->cgroups->dfl_cgrp->kn->id; }
 
 static __always_inline bool task_in_scope(struct task_struct* task) {
-    return scope_count == 0 || cgroup_in_scope(task_cgroup(task));
+    if (scope_count == 0) return true;
+    struct cgroup* cgroup = task->cgroups->dfl_cgrp;
+    u64 id = cgroup->kn->id;
+    for (u32 i = 0; i < FR_SCOPE_MAX; i++) {
+        if (i >= scope_count) break;
+        if (id == scope_cgroup[i]) return true;
+    }
+    return cgroup_in_scope(cgroup);
 }
 
 /* The same of the current task, cheaper: most tasks are in a scope's group itself, which a few loads tell; else the
@@ -54,7 +65,7 @@ static __always_inline bool current_in_scope(struct task_struct* task) {
 static __always_inline bool wanted(u8 cls, struct task_struct* task) {
     struct fr_control* c = control_now();
     if (!c || (c->classes_off & (1ull << cls))) return false;
-    if (BPF_CORE_READ(task, tgid) == (int)c->recorder_pid) return false;
+    if (task->tgid == (int)c->recorder_pid) return false;
     return task_in_scope(task);
 }
 

@@ -59,6 +59,34 @@ static long path_step(u32 index, void* context) {
     return 0;
 }
 
+#define PLAIN_COMPONENTS 24
+
+/* The names up to the mount's root, where nothing has to be crossed: plain loads from what the kernel knows the type of
+ * (a helper a load, as in path_step(), is some five times as dear). The rest is left to path_step(). */
+static __always_inline void plain_names(struct path_walk* w, struct dentry* dentry, struct vfsmount* vfs) {
+    struct dentry* mnt_root = vfs->mnt_root;
+    struct dentry* stop = vfs == w->root_vfs ? w->root_dentry : mnt_root;
+    for (u32 i = 0; i < PLAIN_COMPONENTS; i++) {
+        struct dentry* parent = dentry->d_parent;
+        if (dentry == stop || dentry == mnt_root || dentry == parent) break;
+        if (!add_component(w, dentry->d_name.name)) break;
+        dentry = parent;
+    }
+    w->dentry = dentry;
+    if (vfs == w->root_vfs && dentry == w->root_dentry) w->reached = 1;
+}
+
+static __always_inline void close_path(struct draft* d, u8 kind, struct path_walk* w) {
+    u32 at = bounded(d->used), end = w->end & (FR_EVENT_MAX - 1);
+    if (!w->reached) { /* an empty component at the end says so */
+        *(u8*)(d->base + end) = 0;
+        end++;
+    }
+    u32 length = (end - at - sizeof(struct fr_blob)) & 4095;
+    blob_pad(d, length);
+    blob_close(d, kind, length, w->reached ? 0 : FR_BLOB_CUT);
+}
+
 /* A path, components leaf first, each NUL-ended; walks up dentries and mounts until `root` or the root of the mount
  * namespace, as d_path() in fs/d_path.c does (without its locks: a concurrent rename may show either name).
  * bpf_loop(): 5.17. */
@@ -75,14 +103,25 @@ static __always_inline void blob_path(struct draft* d, u8 kind, struct path* fro
         .end = at + sizeof(struct fr_blob),
     };
     bpf_loop(PATH_COMPONENTS, path_step, &w, 0);
-    u32 end = w.end & (FR_EVENT_MAX - 1);
-    if (!w.reached) { /* an empty component at the end says so */
-        *(u8*)(d->base + end) = 0;
-        end++;
-    }
-    u32 length = (end - at - sizeof(struct fr_blob)) & 4095;
-    blob_pad(d, length);
-    blob_close(d, kind, length, w.reached ? 0 : FR_BLOB_CUT);
+    close_path(d, kind, &w);
+}
+
+/* The same, faster, of paths that the kernel knows the type of: those that hang on an argument of a BTF tracepoint. */
+static __always_inline void blob_typed_path(struct draft* d, u8 kind, struct dentry* dentry, struct vfsmount* vfs,
+                                            struct fs_struct* fs) {
+    u32 at = bounded(d->used);
+    if (at + PATH_BYTES_MAX + 512 > DRAFT_LIMIT) return;
+    struct path_walk w = {
+        .base = d->base,
+        .vfs = vfs,
+        .root_dentry = fs->root.dentry,
+        .root_vfs = fs->root.mnt,
+        .begin = at + sizeof(struct fr_blob),
+        .end = at + sizeof(struct fr_blob),
+    };
+    plain_names(&w, dentry, vfs);
+    if (!w.reached) bpf_loop(PATH_COMPONENTS, path_step, &w, 0);
+    close_path(d, kind, &w);
 }
 
 /* One step up in a hierarchy of cgroups. */
@@ -111,14 +150,7 @@ static __always_inline void blob_cgroup_path(struct draft* d, u8 kind, struct ke
         .end = at + sizeof(struct fr_blob),
     };
     bpf_loop(PATH_COMPONENTS, cgroup_step, &w, 0);
-    u32 end = w.end & (FR_EVENT_MAX - 1);
-    if (!w.reached) {
-        *(u8*)(d->base + end) = 0;
-        end++;
-    }
-    u32 length = (end - at - sizeof(struct fr_blob)) & 4095;
-    blob_pad(d, length);
-    blob_close(d, kind, length, w.reached ? 0 : FR_BLOB_CUT);
+    close_path(d, kind, &w);
 }
 
 #endif /* FLIGHTREC_PATH_H */
