@@ -11,6 +11,7 @@
 #include "userspace/replay/json_renderer.h"
 #include "userspace/replay/losses.h"
 #include "userspace/replay/names.h"
+#include "userspace/replay/oom_memory.h"
 
 namespace flightrec::replay {
 namespace {
@@ -74,6 +75,7 @@ class Gatherer {
     IncidentSeed* add_incident(IncidentKind kind, const EventRef& event);
     void describe_victim(IncidentSeed& seed, uint32_t pid, uint64_t start_ns);
     void oom_kill(const EventRef& event);
+    void final_sizes(IncidentSeed& seed);
     void crash(const EventRef& event);
     void module(const EventRef& event);
     void alloc_failure(const EventRef& event);
@@ -145,6 +147,25 @@ void Gatherer::oom_kill(const EventRef& event) {
     if (const auto path = find_blob(event, FR_BLOB_CGROUP)) seed->domain = flight::path_from_components(path->text);
     if (seed->domain.empty()) seed->domain = d_.state.cgroup_path(seed->oom.domain_cgroup_id);
     describe_victim(*seed, seed->oom.victim_pid, seed->oom.victim_start_ns);
+    if (const auto blob = find_blob(event, FR_BLOB_CANDIDATES)) seed->candidates = oom_candidates(blob->text);
+    if (const auto blob = find_blob(event, FR_BLOB_MEMORY_STAT)) seed->memory_stat = blob->text;
+    final_sizes(*seed);
+}
+
+void Gatherer::final_sizes(IncidentSeed& seed) {
+    const auto add = [&](uint32_t pid, uint64_t start_ns, std::string_view comm, uint64_t rss) {
+        FinalSize size{pid, start_ns, start_ns, rss, std::string(comm), no_process};
+        if (const Process* process = d_.state.find(pid, start_ns); process != nullptr) {
+            size.process = d_.state.index_of(pid);
+            if (size.start_ns == 0) size.start_ns = process->start_ns;
+            size.began_ns = std::max(size.start_ns, process->exec_ns);
+        }
+        seed.finals.push_back(std::move(size));
+    };
+    const auto& oom = seed.oom;
+    add(oom.victim_pid, oom.victim_start_ns, seed.comm, oom.victim_anon + oom.victim_file + oom.victim_shmem);
+    for (const auto& one : seed.candidates)
+        if (one.pid != oom.victim_pid) add(one.pid, 0, comm_text(one.comm), rss_of(one));
 }
 
 void Gatherer::crash(const EventRef& event) {

@@ -39,6 +39,16 @@ struct Ancestor {
     Parent parent = Parent::unknown;  // of this one
 };
 
+// The size of a process at the moment of an OOM kill, as its record tells: newer than any sample.
+struct FinalSize {
+    uint32_t pid = 0;
+    uint64_t start_ns = 0;  // 0: not known
+    uint64_t began_ns = 0;  // of its program: its last exec, else start_ns; 0: not known
+    uint64_t rss = 0;
+    std::string comm;
+    ProcessIndex process = no_process;
+};
+
 // An event, or a trigger without one, that a report is written about.
 struct IncidentSeed {
     IncidentKind kind = IncidentKind::other;
@@ -54,13 +64,16 @@ struct IncidentSeed {
     uint64_t repeats = 1;            // failures like it that came close after it, itself included
     uint64_t last_ns = 0;            // of these
     // As the state was then:
-    uint32_t pid = 0;                  // who died or failed
-    std::optional<Process> victim;     // nullopt: nothing is known of it but what the event says
-    std::string comm, argv;            // argv NUL-separated
-    std::string cgroup;                // path of the victim's
-    std::string domain;                // oom: path of the cgroup that ran out; fork_failure: whose limit
-    std::vector<Ancestor> ancestry;    // parent first
-    std::vector<std::string> modules;  // crash: "7f…-7f… +0x0 /usr/lib/x.so build-id …"
+    uint32_t pid = 0;                          // who died or failed
+    std::optional<Process> victim;             // nullopt: nothing is known of it but what the event says
+    std::string comm, argv;                    // argv NUL-separated
+    std::string cgroup;                        // path of the victim's
+    std::string domain;                        // oom: path of the cgroup that ran out; fork_failure: whose limit
+    std::vector<Ancestor> ancestry;            // parent first
+    std::vector<fr_oom_candidate> candidates;  // oom: processes that could have been chosen, largest first
+    std::string memory_stat;                   // oom: of the domain, as recorded
+    std::vector<FinalSize> finals;             // oom: of the victim and the candidates
+    std::vector<std::string> modules;          // crash: "7f…-7f… +0x0 /usr/lib/x.so build-id …"
 };
 
 struct ProcessSeries {

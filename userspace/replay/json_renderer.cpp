@@ -5,11 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 #include "userspace/replay/event_text.h"
 #include "userspace/replay/names.h"
+#include "userspace/replay/oom_memory.h"
 #include "userspace/replay/symbols.h"
 #include "userspace/replay/syscall_line.h"
 
@@ -107,33 +107,20 @@ void frames_field(JsonLine& json, std::string_view name, std::string_view bytes,
     json.close(']');
 }
 
-// "anon 4096\nfile 0\n" and "MemTotal:  100 kB\n" as an object; sizes in kB become bytes.
 void memory_stat_field(JsonLine& json, std::string_view name, std::string_view lines) {
     json.key(name).open();
-    while (!lines.empty()) {
-        const auto end = std::min(lines.find('\n'), lines.size());
-        const std::string_view line = lines.substr(0, end);
-        lines.remove_prefix(std::min(end + 1, lines.size()));
-        const auto key_end = line.find_first_of(" :"),
-                   digit = line.find_first_of("0123456789", std::min(key_end, line.size()));
-        if (key_end == std::string_view::npos || digit == std::string_view::npos) continue;
-        uint64_t value = 0;
-        std::from_chars(line.data() + digit, line.data() + line.size(), value);
-        json.number(line.substr(0, key_end), line.ends_with(" kB") ? value * 1024 : value);
-    }
+    for_each_stat(lines, [&](std::string_view key, uint64_t value) { json.number(key, value); });
     json.close();
 }
 
 void candidates_field(JsonLine& json, std::string_view name, std::string_view bytes) {
     json.key(name).open('[');
-    for (size_t i = 0; i + sizeof(fr_oom_candidate) <= bytes.size(); i += sizeof(fr_oom_candidate)) {
-        fr_oom_candidate c;
-        std::memcpy(&c, bytes.data() + i, sizeof c);
+    for (const fr_oom_candidate& c : oom_candidates(bytes)) {
         json.open();
         json.number("pid", c.pid);
         json.text("comm", comm_text(c.comm));
         json.number("uid", c.uid);
-        json.number("rss", c.anon + c.file + c.shmem);
+        json.number("rss", rss_of(c));
         json.number("anon", c.anon);
         json.number("file", c.file);
         json.number("shmem", c.shmem);

@@ -20,6 +20,8 @@ std::string_view heading(std::string_view topic) {
         {"ancestry", "Ancestry"},
         {"why", "Why"},
         {"victim_size", "Victim's size"},
+        {"domain_memory", "What held it"},
+        {"candidates", "Candidates"},
         {"invoker", "Invoker"},
         {"who_grew", "Who grew"},
         {"domain_growth", "What grew"},

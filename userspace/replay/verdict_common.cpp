@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "userspace/base/text.h"
 #include "userspace/replay/event_text.h"
@@ -17,22 +18,64 @@ std::string signed_bytes(int64_t change) {
                       : "+" + format_bytes(static_cast<uint64_t>(change));
 }
 
+// The sizes of one process over time, the one its OOM kill tells included.
+struct SizeSeries {
+    uint32_t pid = 0;
+    ProcessIndex process = no_process;
+    std::string_view comm;
+    std::span<const Point> points;
+    std::vector<Point> own;   // behind points where the samples alone do not do
+    bool from_birth = false;  // the first point is the beginning of its program, not a sample
+    bool to_kill = false;     // the last one is its size at the kill, not a sample
+};
+
 struct Grower {
-    const ProcessSeries* series;
+    const SizeSeries* series;
     Growth growth;
 };
 
+// All sampled processes; those whose size at the kill is known end with it.
+std::vector<SizeSeries> size_series(const VerdictInput& in) {
+    std::vector<SizeSeries> out;
+    out.reserve(in.digest.series.size() + in.seed.finals.size());
+    for (const auto& series : in.digest.series)
+        out.push_back({series.pid, series.process, series.comm, series.rss, {}, false, false});
+    for (const auto& final : in.seed.finals) {
+        const ProcessSeries* sampled = in.digest.series_of(final.pid, final.start_ns);
+        SizeSeries* series = nullptr;
+        if (sampled != nullptr) {
+            series = &out[static_cast<size_t>(sampled - in.digest.series.data())];
+            if (series->to_kill) continue;
+            for (const Point& point : sampled->rss)
+                if (point.time_ns < in.seed.time_ns) series->own.push_back(point);
+        } else {
+            series = &out.emplace_back(SizeSeries{final.pid, final.process, final.comm, {}, {}, false, false});
+        }
+        const bool born = final.began_ns != 0 && final.began_ns < in.seed.time_ns;
+        if (series->own.empty() && born) {
+            series->own.push_back({final.began_ns, 0});
+            series->from_birth = true;
+        }
+        series->own.push_back({in.seed.time_ns, final.rss});
+        series->to_kill = true;
+        series->points = series->own;
+    }
+    return out;
+}
+
 // What grew over one span, largest growth first.
-std::vector<Grower> growers(const VerdictInput& in, const std::string& cgroup, uint64_t span_ns) {
+std::vector<Grower> growers(const VerdictInput& in, const std::vector<SizeSeries>& all, const std::string& cgroup,
+                            uint64_t span_ns) {
     std::vector<Grower> out;
-    for (const auto& series : in.digest.series) {
-        if (!cgroup.empty()) {
+    for (const auto& series : all) {
+        // Those of the kill were in the domain, whatever another hierarchy calls it.
+        if (!cgroup.empty() && !series.to_kill) {
             if (series.process == no_process) continue;
             const auto path = in.digest.state.cgroup_of(in.digest.state.process(series.process));
             if (!below(path, cgroup)) continue;
         }
         // Dead before the incident: not a grower.
-        const auto growth = growth_of(series.rss, in.seed.time_ns, span_ns);
+        const auto growth = growth_of(series.points, in.seed.time_ns, span_ns);
         if (!growth || growth->change() <= 0 || growth->to_ns + 5 * second < in.seed.time_ns) continue;
         out.push_back({&series, *growth});
     }
@@ -42,19 +85,30 @@ std::vector<Grower> growers(const VerdictInput& in, const std::string& cgroup, u
 }
 
 std::string describe(const Grower& grower) {
-    std::string out;
-    append_process_name(out, grower.series->comm, grower.series->pid);
+    const SizeSeries& series = *grower.series;
     const Growth& g = grower.growth;
-    out += fmt::format(" {} ({} to {} in {}{}, {})", signed_bytes(g.change()), format_bytes(g.before),
-                       format_bytes(g.after), format_duration(g.to_ns - g.from_ns),
-                       g.whole_span ? "" : ", since it was first seen", shape_name(g.shape));
+    std::string out;
+    append_process_name(out, series.comm, series.pid);
+    const bool birth = series.from_birth && g.from_ns == series.points.front().time_ns;
+    if (birth)
+        return out + fmt::format(" {} in the {} of its life, in no sample before the kill", signed_bytes(g.change()),
+                                 format_duration(g.to_ns - g.from_ns));
+    out +=
+        fmt::format(" {} ({} to {}{} in {}{}, {})", signed_bytes(g.change()), format_bytes(g.before),
+                    format_bytes(g.after), series.to_kill ? " at the kill" : "", format_duration(g.to_ns - g.from_ns),
+                    g.whole_span ? "" : ", since it was first seen", shape_name(g.shape));
     return out;
 }
 
-Evidence sample_line(const ProcessSeries& series, uint64_t time_ns, uint64_t rss) {
+Evidence size_line(const SizeSeries& series, uint64_t time_ns, uint64_t rss) {
     Evidence out{time_ns, {}};
     append_process_name(out.text, series.comm, series.pid);
-    out.text += fmt::format(" sample: rss {}", format_bytes(rss));
+    if (series.from_birth && time_ns == series.points.front().time_ns)
+        out.text += " began";
+    else
+        out.text += fmt::format(" {}: rss {}",
+                                series.to_kill && time_ns == series.points.back().time_ns ? "at the kill" : "sample",
+                                format_bytes(rss));
     return out;
 }
 
@@ -225,9 +279,10 @@ void add_growth(const VerdictInput& in, IncidentReport& out, const std::string& 
     static constexpr std::pair<uint64_t, std::string_view> spans[] = {
         {10 * second, "10 s"}, {60 * second, "1 min"}, {300 * second, "5 min"}};
     Statement s{"who_grew", {}, true, {}};
+    const auto all = size_series(in);
     uint64_t longest = 0;  // a span that reaches no further back than the one before says nothing new
     for (const auto& [span, name] : spans) {
-        const auto list = growers(in, cgroup, span);
+        const auto list = growers(in, all, cgroup, span);
         if (list.empty()) continue;
         const uint64_t reach = list.front().growth.to_ns - list.front().growth.from_ns;
         if (reach == longest) continue;
@@ -237,14 +292,19 @@ void add_growth(const VerdictInput& in, IncidentReport& out, const std::string& 
         for (size_t i = 0; i < std::min<size_t>(list.size(), 3); ++i)
             s.text += (i == 0 ? "" : ", ") + describe(list[i]);
         const Grower& first = list.front();
-        s.evidence.push_back(sample_line(*first.series, first.growth.from_ns, first.growth.before));
-        s.evidence.push_back(sample_line(*first.series, first.growth.to_ns, first.growth.after));
+        s.evidence.push_back(size_line(*first.series, first.growth.from_ns, first.growth.before));
+        s.evidence.push_back(size_line(*first.series, first.growth.to_ns, first.growth.after));
     }
     if (s.text.empty()) {
         s.known = !in.digest.series.empty();
-        s.text = in.digest.series.empty() ? "unknown: no samples of processes are in this file"
-                                          : "no sampled process grew between the samples before it";
-        if (!in.digest.series.empty()) s.text += " (what grew within less than a sample's second is not seen)";
+        if (!s.known)
+            s.text = "unknown: no samples of processes are in this file";
+        else if (!in.seed.finals.empty())
+            s.text = "no process of which the sizes are known had grown between the samples and the kill";
+        else
+            s.text =
+                "no sampled process grew between the samples before it (what grew within less than a sample's second "
+                "is not seen)";
     }
     std::sort(s.evidence.begin(), s.evidence.end(),
               [](const Evidence& a, const Evidence& b) { return a.time_ns < b.time_ns; });

@@ -11,6 +11,7 @@
 #include "userspace/replay/event_text.h"
 #include "userspace/replay/kernel_oom_report.h"
 #include "userspace/replay/names.h"
+#include "userspace/replay/oom_memory.h"
 #include "userspace/replay/verdict.h"
 
 namespace flightrec::replay {
@@ -219,6 +220,79 @@ void add_victim_size(const VerdictInput& in, IncidentReport& out, const KernelRe
     out.statements.push_back(std::move(s));
 }
 
+// Parts that are less than this are not worth a reader's time: 1 % of the whole, and less than 1 MiB.
+bool negligible(uint64_t bytes, uint64_t whole) { return bytes < (1u << 20) && bytes < whole / 100; }
+
+// What the memory of the domain was, by the kernel's own account of it.
+void add_domain_memory(const VerdictInput& in, IncidentReport& out, const Ran& ran) {
+    if (!in.seed.has_event) return;
+    Statement s{"domain_memory", {}, true, {}};
+    const auto& oom = in.seed.oom;
+    const bool machine = ran.domain == Domain::machine;
+    const std::string whose =
+        machine ? "the machine's memory" : "the memory of " + (ran.path.empty() ? "the cgroup" : printable(ran.path));
+    const auto parts = memory_parts(in.seed.memory_stat);
+    if (parts.empty()) {
+        s.known = false;
+        s.text = fmt::format("what {} was made of is unknown: its {} is not in the record", whose,
+                             machine ? "/proc/meminfo" : "memory.stat");
+        out.statements.push_back(std::move(s));
+        return;
+    }
+    uint64_t whole = ran.usage.value_or(0);
+    if (whole == 0 || whole == FR_UNKNOWN)
+        for (const auto& part : parts) whole = std::max(whole, part.bytes);
+    for (const auto& part : parts)
+        if (!negligible(part.bytes, whole))
+            s.text += fmt::format("{}{} {}", s.text.empty() ? "" : ", ", part.name, format_bytes(part.bytes));
+    s.text = fmt::format("{} was {}", whose, s.text.empty() ? "all given back" : s.text);
+    if (oom.memory_stat_ns > in.seed.time_ns)
+        s.text += fmt::format("; read {} after the kill, when the victim may have given some back",
+                              format_duration(oom.memory_stat_ns - in.seed.time_ns));
+    out.statements.push_back(std::move(s));
+}
+
+Evidence candidate_line(const IncidentSeed& seed, const fr_oom_candidate& c) {
+    Evidence out{seed.time_ns, {}};
+    append_process_name(out.text, comm_text(c.comm), c.pid);
+    out.text += fmt::format(" rss {} = anon {} + file {} + shmem {}", format_bytes(rss_of(c)), format_bytes(c.anon),
+                            format_bytes(c.file), format_bytes(c.shmem));
+    if (c.swap != 0) out.text += fmt::format(", swap {}", format_bytes(c.swap));
+    out.text += fmt::format(", page tables {}, oom_score_adj {}, uid {}{}", format_bytes(c.page_tables),
+                            c.oom_score_adj, c.uid, c.pid == seed.oom.victim_pid ? ", the victim" : "");
+    return out;
+}
+
+// Whom the kernel could have chosen.
+void add_candidates(const VerdictInput& in, IncidentReport& out) {
+    constexpr size_t shown_max = 10;
+    const IncidentSeed& seed = in.seed;
+    if (!seed.has_event) return;
+    Statement s{"candidates", {}, true, {}};
+    if (seed.candidates.empty()) {
+        s.known = false;
+        s.text = "unknown: the other processes that could have been chosen are not in the record";
+        out.statements.push_back(std::move(s));
+        return;
+    }
+    auto list = seed.candidates;
+    std::stable_sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return rss_of(a) > rss_of(b); });
+    const size_t total = std::max<size_t>(seed.oom.candidates, list.size());
+    s.text = fmt::format("{} process{} could have been chosen", total, total == 1 ? "" : "es");
+    if (list.front().pid != seed.oom.victim_pid) {
+        s.text += "; the victim was not the largest of them: ";
+        append_process_name(s.text, comm_text(list.front().comm), list.front().pid);
+        s.text +=
+            fmt::format(" had {} with an oom_score_adj of {}, the victim's was {}", format_bytes(rss_of(list.front())),
+                        list.front().oom_score_adj, seed.oom.victim_oom_score_adj);
+    }
+    if (total > std::min(list.size(), shown_max))
+        s.text += fmt::format("; the largest {} of them", std::min(list.size(), shown_max));
+    if ((seed.oom.flags & FR_OOM_CANDIDATES_CUT) != 0) s.text += "; not every process could be looked at";
+    for (size_t i = 0; i < std::min(list.size(), shown_max); ++i) s.evidence.push_back(candidate_line(seed, list[i]));
+    out.statements.push_back(std::move(s));
+}
+
 // What of the domain was not in processes: page cache of tmpfs, slab, page tables.
 void add_domain_growth(const VerdictInput& in, IncidentReport& out, const Ran& ran) {
     Statement s{"domain_growth", {}, true, {}};
@@ -270,6 +344,8 @@ void oom_verdict(const VerdictInput& in, IncidentReport& out) {
     add_identity(in, out);
     add_why(in, out, kernel, ran);
     add_victim_size(in, out, kernel, ran);
+    add_domain_memory(in, out, ran);
+    add_candidates(in, out);
     add_invoker(in, out, kernel);
     add_growth(in, out, ran.domain == Domain::cgroup ? ran.path : std::string{});
     add_domain_growth(in, out, ran);

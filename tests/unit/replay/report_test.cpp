@@ -4,10 +4,12 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "tests/unit/replay/story.h"
+#include "userspace/replay/oom_memory.h"
 
 namespace flightrec::replay::test {
 namespace {
@@ -50,6 +52,62 @@ Reported report_of(Story& story) {
 
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
+// A hog that lived for 400 ms between two samples; postgres was larger, but protected.
+Story oom_of_a_fast_hog() {
+    Story story;
+    constexpr uint64_t cgroup = 42;
+    story.keyframe.push_back(record<fr_cgroup>(
+        FR_CLASS_CGROUP, 50 * s, 0, 0, [](fr_cgroup& e) { e.cgroup_id = cgroup; }, {{FR_BLOB_TEXT, "/shop.slice"}}));
+    story.keyframe.push_back(process(600, 1, "postgres", "postgres\0"s, 40 * s, FR_PROCESS_PARENT_KNOWN, cgroup));
+    story.keyframe.push_back(process(601, 1, "redis", "redis\0"s, 40 * s, FR_PROCESS_PARENT_KNOWN, cgroup));
+    for (uint64_t i = 0; i < 10; ++i)
+        for (const uint32_t pid : {600u, 601u})
+            story.add(record<fr_process_sample>(FR_CLASS_PROCESS_SAMPLE, 90 * s + i * s + 500 * ms, pid, pid,
+                                                [&](fr_process_sample& e) {
+                                                    e.start_ns = 40 * s;
+                                                    e.rss = (pid == 600 ? 30 : 1) * mib;
+                                                    set_comm(e.comm, pid == 600 ? "postgres" : "redis");
+                                                }));
+    story.add(record<fr_fork>(FR_CLASS_FORK, 99 * s + 600 * ms, 601, 601, [](fr_fork& e) {
+        e.child_pid = e.child_tid = 900;
+        e.parent_pid = 601;
+        e.start_ns = 99 * s + 600 * ms;
+        e.cgroup_id = cgroup;
+        set_comm(e.comm, "hog");
+    }));
+    std::array<fr_oom_candidate, 3> list{};
+    list[0].pid = 900;
+    list[0].anon = 25 * mib;
+    set_comm(list[0].comm, "hog");
+    list[1].pid = 600;
+    list[1].anon = 10 * mib;
+    list[1].shmem = 20 * mib;
+    list[1].oom_score_adj = -900;
+    set_comm(list[1].comm, "postgres");
+    list[2].pid = 601;
+    list[2].anon = 5 * mib;
+    set_comm(list[2].comm, "redis");
+    story.add(record<fr_oom_kill>(FR_CLASS_OOM_KILL, 100 * s, 601, 601,
+                                  [](fr_oom_kill& e) {
+                                      e.victim_pid = e.victim_tid = 900;
+                                      e.victim_anon = 25 * mib;
+                                      e.victim_start_ns = 99 * s + 600 * ms;
+                                      e.victim_cgroup_id = e.domain_cgroup_id = cgroup;
+                                      e.domain_limit = e.domain_usage = 64 * mib;
+                                      e.candidates = 5;
+                                      e.memory_stat_ns = 100 * s + 4 * ms;
+                                      e.constraint = FR_OOM_MEMCG;
+                                      e.flags = FR_OOM_CONTEXT_KNOWN | FR_OOM_DOMAIN_KNOWN;
+                                      set_comm(e.comm, "redis");
+                                      set_comm(e.victim_comm, "hog");
+                                  },
+                                  {{FR_BLOB_CANDIDATES, {reinterpret_cast<const char*>(list.data()), sizeof list}},
+                                   {FR_BLOB_MEMORY_STAT,
+                                    "anon 39845888\nfile 22020096\nkernel_stack 16384\npagetables "
+                                    "1572864\nsock 2097152\nshmem 20971520\nslab 3145728\n"}}));
+    return story;
+}
+
 TEST(Report, CgroupOomSaysWhoWhyAndWhoGrew) {
     auto story = cgroup_oom_story();
     const auto report = report_of(story);
@@ -65,7 +123,7 @@ TEST(Report, CgroupOomSaysWhoWhyAndWhoGrew) {
     EXPECT_TRUE(has(report.said("victim_size"), "81 % of the 64.0 MiB its cgroup used"));
     EXPECT_TRUE(has(report.said("victim_size"), "says the same"));
     EXPECT_TRUE(has(report.said("invoker"), "python3[812], the victim itself: gfp 0xcc0(GFP_KERNEL), order 0"));
-    EXPECT_TRUE(has(report.said("who_grew"), "over 10 s: python3[812] +18.0 MiB (30.0 MiB to 48.0 MiB"))
+    EXPECT_TRUE(has(report.said("who_grew"), "over 10 s: python3[812] +22.0 MiB (30.0 MiB to 52.0 MiB at the kill"))
         << report.said("who_grew");
     EXPECT_TRUE(has(report.said("who_grew"), "steadily"));
     EXPECT_TRUE(has(report.said("failed_before"), "openat ENOENT (2 times), mmap ENOMEM"))
@@ -89,6 +147,55 @@ TEST(Report, OomStoryAsInTheGoldenFile) {
         for (size_t at = 0; (at = text.find(before, at)) != std::string::npos; at += before.size())
             if (text.compare(at + before.size() + 4, 1, "-") == 0) text.replace(at + before.size(), 30, "TIME");
     expect_golden("oom_report.txt", text);
+}
+
+TEST(Report, OomShowsCandidatesAndWhatTheDomainHeld) {
+    auto story = oom_of_a_fast_hog();
+    const auto report = report_of(story);
+    const auto candidates = report.statement("candidates");
+    ASSERT_EQ(candidates["evidence"].size(), 3u) << report.text;
+    EXPECT_TRUE(has(candidates["evidence"][0]["text"],
+                    "postgres[600] rss 30.0 MiB = anon 10.0 MiB + file 0 B + shmem "
+                    "20.0 MiB, page tables 0 B, oom_score_adj -900, uid 0"));
+    EXPECT_TRUE(has(candidates["evidence"][1]["text"], "hog[900] rss 25.0 MiB"));
+    EXPECT_TRUE(has(candidates["evidence"][1]["text"], ", the victim"));
+    EXPECT_TRUE(has(candidates["text"],
+                    "5 processes could have been chosen; the victim was not the largest of them: "
+                    "postgres[600] had 30.0 MiB with an oom_score_adj of -900, the victim's was "
+                    "0; the largest 3 of them"))
+        << candidates["text"];
+    EXPECT_EQ(report.said("domain_memory"),
+              "the memory of /shop.slice was anon 38.0 MiB, file 21.0 MiB, shmem 20.0 MiB, slab 3.0 MiB, page tables "
+              "1.5 MiB, sock 2.0 MiB; read 4 ms after the kill, when the victim may have given some back");
+    // The victim's size, the others' and the domain's stay apart.
+    EXPECT_TRUE(has(report.said("victim_size"), "39 % of the 64.0 MiB its cgroup used")) << report.said("victim_size");
+}
+
+TEST(Report, AHogThatNoSampleSawIsSeenByItsSizeAtTheKill) {
+    auto story = oom_of_a_fast_hog();
+    const auto report = report_of(story);
+    EXPECT_TRUE(has(report.said("who_grew"),
+                    "over 10 s: hog[900] +25.0 MiB in the 400 ms of its life, in no sample before the kill, "
+                    "redis[601] +4.0 MiB (1.0 MiB to 5.0 MiB at the kill in 9.50 s"))
+        << report.said("who_grew");
+    const auto evidence = report.statement("who_grew")["evidence"];
+    ASSERT_EQ(evidence.size(), 2u);
+    EXPECT_EQ(evidence[0]["text"], "hog[900] began");
+    EXPECT_EQ(evidence[1]["text"], "hog[900] at the kill: rss 25.0 MiB");
+}
+
+TEST(Report, MemoryStatOfEitherVersionAndOfTheMachine) {
+    const auto text = [](std::string_view stat) {
+        std::string out;
+        for (const auto& part : memory_parts(stat)) out += fmt::format("{}={} ", part.name, part.bytes);
+        return out;
+    };
+    EXPECT_EQ(text("anon 4096\nfile 8192\nkernel 9\nslab 5\n"), "anon=4096 file=8192 slab=5 ");
+    EXPECT_EQ(text("cache 1\nrss 2\nshmem 3\ntotal_cache 10\ntotal_rss 20\ntotal_shmem 30\ntotal_swap 40\n"),
+              "anon=20 file=10 shmem=30 swap=40 ");
+    EXPECT_EQ(text("MemTotal: 100 kB\nAnonPages:  4 kB\nSwapTotal: 8 kB\nSwapFree: 2 kB\nPageTables: 1 kB\n"),
+              "anon=4096 page tables=1024 swap=6144 ");
+    EXPECT_EQ(text("garbage\n\nanon\nanon x"), "");
 }
 
 TEST(Report, AMismatchBetweenProbeAndKernelLogIsFlagged) {
