@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // flightrec: parses the command line, runs the subcommand, turns its result into an exit code.
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 
 #include "userspace/base/log.h"
+#include "userspace/base/result.h"
 #include "userspace/cli/commands.h"
 #include "userspace/cli/usage_error.h"
 
@@ -50,6 +52,15 @@ constexpr const char* footer =
     "Exit codes: 0 ok, 1 internal error, 2 usage, 3 not found, 4 no permission, 5 kernel or file version not\n"
     "supported, 6 damaged file, 7 I/O error, 8 network, 9 busy, 10 no space, 130 interrupted.";
 
+// What is left in stdio's buffer may meet a full disk; a reader that went away is no error.
+int written(int code) {
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+    if (errno == EPIPE) return code;
+    const Error error = fail_errno(errno, "cannot write the output").error();
+    log::error("{}", error.message);
+    return cli::exit_code(error.code);
+}
+
 int run(int argc, char** argv) {
     CLI::App app{description, "flightrec"};
     app.footer(footer);
@@ -62,13 +73,13 @@ int run(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& asked) {  // --help, --version
-        return app.exit(asked);
+        return written(app.exit(asked));
     } catch (const CLI::ParseError& error) {
         log::error("{}", cli::usage_message(error, app));
         return cli::exit_usage;
     }
     const Result<int> result = chosen();
-    if (result) return *result;
+    if (result) return written(*result);
     log::error("{}", result.error().message);
     return cli::exit_code(result.error().code);
 }

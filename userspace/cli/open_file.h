@@ -11,8 +11,9 @@
 
 namespace flightrec::cli {
 
-// As FlightFile::open, with the remedy in the message: not there, no permission, a directory, empty, not a flight file,
-// of a newer version.
+// As FlightFile::open; "-" is the standard input, and a pipe or a zstd-compressed file (of either) is first read into
+// memory, at most 4 GiB. With the remedy in the message: not there, no permission, a directory, empty, not a flight
+// file, of a newer version.
 Result<flight::FlightFile> open_flight(const std::string& path);
 
 // One warning line for each of the first damaged places, and one for how many more there are; nothing when none.

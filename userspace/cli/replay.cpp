@@ -3,10 +3,14 @@
 #include "userspace/replay/replay.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <cstdlib>
 
 #include <memory>
 
+#include "userspace/base/clock.h"
 #include "userspace/base/log.h"
 #include "userspace/base/text.h"
 #include "userspace/cli/commands.h"
@@ -18,7 +22,7 @@ namespace {
 struct ReplayArguments {
     std::string file;
     std::string time, color = "auto";
-    bool json = false, stats = false, no_fd_names = false;
+    bool json = false, stats = false, no_fd_names = false, no_full = false;
     replay::ReplayOptions options;
     uint64_t last = 0;
     uint64_t incident = 0;
@@ -27,9 +31,14 @@ struct ReplayArguments {
 };
 
 constexpr const char* replay_footer =
-    "\nTimes: -10s and +2s count from the trigger (--incident N, else the last one; a flight without a trigger: from\n"
-    "its end); \"2026-11-23 11:10:02.5\" is UTC, RFC 3339 zones are understood; @123.4 is seconds since boot.\n"
-    "Conditions are joined by AND, values of one condition by OR. Gaps in the record are always shown.\n"
+    "\nTimes: -10s and +2s count from the trigger (or --incident N; a flight without a trigger: from its end);\n"
+    "\"2026-11-23 11:10:02.5\" is UTC, RFC 3339 zones are understood; @123.4 is seconds since boot.\n"
+    "\"11:10\" and \"11:10:02\" are the last such time before the end of the flight, \"today 11:10\" is one of "
+    "today's.\n"
+    "In the window of a running recorder -10s counts from its end, which is now.\n"
+    "Conditions are joined by AND, values of one condition by OR. Of --class, --syscall, --comm and --cgroup a value\n"
+    "with ! before it is left out: --class '!samples'. Gaps in the record are always shown. --failed means system\n"
+    "calls, execs and allocations that returned an error, as strace -Z; who ended badly: --class exit,crash.\n"
     "\nExamples:\n"
     "  flightrec replay x.flight --since -5s --tail 100\n"
     "  flightrec replay x.flight --pid 812 --syscall openat,connect --failed\n"
@@ -55,7 +64,9 @@ void add_filter_options(CLI::App& command, ReplayArguments& arguments) {
     command.add_option("--since", f.since, "Only events from this moment on")->type_name("TIME")->group(group);
     command.add_option("--until", f.until, "Only events up to this moment")->type_name("TIME")->group(group);
     arguments.has_incident =
-        command.add_option("--incident", arguments.incident, "The trigger that times count from (default: the last)")
+        command
+            .add_option("--incident", arguments.incident,
+                        "Times count from this incident, as the report numbers them (default: the trigger)")
             ->type_name("N")
             ->group(group);
     command.add_option("--pid", f.pids, "Events of, or about, these processes")
@@ -85,7 +96,7 @@ void add_filter_options(CLI::App& command, ReplayArguments& arguments) {
         ->delimiter(',')
         ->group(group);
     command.add_option("--syscall", f.syscalls, "These system calls")->type_name("NAME")->delimiter(',')->group(group);
-    command.add_flag("--failed", f.failed, "Only what failed")->group(group);
+    command.add_flag("--failed", f.failed, "Only calls, execs and allocations that failed, as strace -Z")->group(group);
     command.add_option("--errno", f.errnos, "Only what failed with this error")
         ->type_name("NAME")
         ->delimiter(',')
@@ -104,7 +115,11 @@ void add_output_options(CLI::App& command, ReplayArguments& arguments) {
     const char* group = "How they are shown";
     command.add_flag("--json", arguments.json, "One JSON object a line (schemas/json/event.schema.json)")->group(group);
     command.add_flag("--stats", arguments.stats, "Counts by system call and class instead of events")->group(group);
-    command.add_flag("-f,--follow", arguments.options.follow, "Go on with what a running recorder adds, until Ctrl-C")
+    command
+        .add_flag(
+            "-f,--follow", arguments.options.follow,
+            "Go on with what a running recorder adds, until Ctrl-C or its end; a recorder that is started again is "
+            "followed, too")
         ->group(group);
     command
         .add_flag("-v,--verbose", arguments.options.everything,
@@ -125,6 +140,7 @@ void add_output_options(CLI::App& command, ReplayArguments& arguments) {
         ->check(positive_number)
         ->group(group);
     add_symbol_options(command, arguments.options.symbols, arguments.options.debug_directories);
+    command.add_flag("--no-full", arguments.no_full, "Cut lines to the width of the terminal ($COLUMNS)")->group(group);
     command.add_flag("--no-fd-names", arguments.no_fd_names, "Show 3, not 3</etc/passwd>")->group(group);
 }
 
@@ -136,6 +152,31 @@ std::optional<replay::TimeStyle> time_style(const std::string& name) {
     return std::nullopt;
 }
 
+// Columns of the terminal: $COLUMNS, else what it says itself, else 80.
+size_t terminal_width() {
+    if (const char* columns = std::getenv("COLUMNS"); columns != nullptr) {
+        const long value = std::strtol(columns, nullptr, 10);
+        if (value > 0 && value < 100000) return static_cast<size_t>(value);
+    }
+    winsize size{};
+    return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0 ? size.ws_col : 80;
+}
+
+// An empty answer is told from an empty file and from a mistaken question.
+void say_nothing_found(const flight::FlightFile& file, const replay::ReplaySummary& summary) {
+    uint64_t events = 0;
+    for (const auto& segment : file.segments())
+        for (const auto& block : segment.blocks)
+            if (block.header.kind != FR_BLOCK_KEYFRAME) events += block.header.events;
+    if (events == 0) {
+        log::warning("there are no events in this file");
+        return;
+    }
+    log::warning("{}; the file has {} events, from {} to {}",
+                 summary.selected ? "no event fits these options" : "no event of it is shown without -v", events,
+                 format_utc(file.realtime_of(file.first_ns())), format_utc(file.realtime_of(file.last_ns())));
+}
+
 Result<int> run(ReplayArguments& arguments) {
     auto& options = arguments.options;
     if (arguments.has_last->count() != 0) options.last = arguments.last;
@@ -145,6 +186,8 @@ Result<int> run(ReplayArguments& arguments) {
         return fail(Code::usage, "--follow and --until exclude each other");
     options.time = time_style(arguments.time);
     options.text.color = use_color(arguments.color);
+    if (arguments.no_full) options.width = terminal_width();
+    options.path = arguments.file;
     options.text.fd_names = !arguments.no_fd_names;
     options.format = arguments.stats  ? (arguments.json ? replay::Format::stats_json : replay::Format::stats)
                      : arguments.json ? replay::Format::json
@@ -156,6 +199,7 @@ Result<int> run(ReplayArguments& arguments) {
     if (stop_requested.load() && !options.follow) return exit_interrupted;
     if (summary.blocks_lost != 0)
         log::warning("{} blocks were overwritten by the recorder while they were read", summary.blocks_lost);
+    if (summary.matched == 0 && !options.follow) say_nothing_found(file, summary);
     if (summary.damage.none()) return exit_ok;
     warn_of_damage(summary.damage);
     log::error("{} is damaged; what could be read is shown", printable(arguments.file));

@@ -20,11 +20,12 @@ struct ReportArguments {
     bool json = false;
     uint64_t incident = 0;
     CLI::Option* has_incident = nullptr;
-    replay::ReportOptions options;
+    replay::ReportOptions options{.all = false};
 };
 
 Result<int> run(ReportArguments& arguments) {
     if (arguments.has_incident->count() != 0) arguments.options.incident = arguments.incident;
+    arguments.options.all = arguments.options.all || arguments.json;
     FR_ASSIGN(const auto file, open_flight(arguments.file));
     FR_ASSIGN(const auto report, replay::make_report(file, arguments.options));
     replay::Output out(STDOUT_FILENO);
@@ -45,17 +46,22 @@ void add_report(CLI::App& app, Command& chosen) {
     auto arguments = std::make_shared<ReportArguments>();  // owned by the callbacks of this command
     CLI::App* command = app.add_subcommand("report", "Say what died and why, with the evidence");
     command->footer(
-        "\nThe verdict stands first. Times of evidence count from the incident, in seconds. What the flight does not\n"
+        "\nThe verdict stands first: of the incident that the dump was made for, else of the last one; others follow "
+        "in\nshort. Times of evidence count from the incident, in seconds. What the flight does not\n"
         "tell is said to be unknown; the last section lists what was lost.\n"
         "\nExamples:\n"
         "  flightrec report x.flight\n"
+        "  flightrec report x.flight --incident 2             another incident of it, as the report numbers them\n"
         "  flightrec report x.flight --json | jq -r '.incidents[].verdict'\n"
         "  flightrec report x.flight --debug-dir ./symbols    names for the crash's stack from there, by build id\n"
         "\nExits with 0, 3 when there is no such file or incident, 6 for a damaged file (the report rests on what is "
         "left).");
     command->add_option("FILE", arguments->file, "A dump, a live window, or a window of a dead machine")->required();
-    arguments->has_incident =
-        command->add_option("--incident", arguments->incident, "Only this incident of the recording")->type_name("N");
+    arguments->has_incident = command
+                                  ->add_option("--incident", arguments->incident,
+                                               "Only this incident, by the number that the report gives it")
+                                  ->type_name("N");
+    command->add_flag("--all", arguments->options.all, "Every incident in full, not only the one the file is about");
     command
         ->add_option("--last-calls", arguments->options.last_calls,
                      "How many of the victim's last system calls to show")

@@ -58,7 +58,9 @@ void add_tree(CLI::App& app, Command& chosen) {
     command->add_option("FILE", arguments->file, "A dump, a live window, or a window of a dead machine")->required();
     command->add_option("--at", options.at, "The moment (default: the trigger, else the end)")->type_name("TIME");
     arguments->has_incident =
-        command->add_option("--incident", arguments->incident, "The trigger that times count from (default: the last)")
+        command
+            ->add_option("--incident", arguments->incident,
+                         "Times count from this incident, as the report numbers them (default: the trigger)")
             ->type_name("N");
     command->add_option("--pid", options.pids, "Only these, with their ancestors and descendants")
         ->type_name("PID")

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "userspace/base/nearest.h"
 #include "userspace/base/text.h"
 
 namespace flightrec::cli {
@@ -25,14 +26,58 @@ std::string one_line(std::string text) {
     return printable(text);
 }
 
+// "; did you mean --failed?"
+std::string meant(std::string_view word, const std::vector<std::string>& names) {
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    return did_you_mean(word, views);
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+    std::vector<std::string> out;
+    for (const CLI::Option* option : app.get_options())
+        for (const auto& name : option->get_lnames()) out.push_back(fmt::format("--{}", name));
+    return out;
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+    std::vector<std::string> out;
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+        out.push_back(command->get_name());
+    return out;
+}
+
 // The first option that nobody knows, else the first argument too many.
-std::string unexpected(const std::vector<std::string>& extras, bool in_command) {
+std::string unexpected(const std::vector<std::string>& extras, const CLI::App& app, const CLI::App* command) {
     const auto option = std::find_if(extras.begin(), extras.end(),
                                      [](const std::string& e) { return e.size() > 1 && e.starts_with('-'); });
-    if (option != extras.end())
-        return fmt::format("unknown option {}", printable(option->substr(0, option->find('='))));
-    if (!in_command) return fmt::format("unknown command \"{}\"", printable(extras.front()));
+    if (option != extras.end()) {
+        const std::string name = option->substr(0, option->find('='));
+        return fmt::format("unknown option {}{}", printable(name),
+                           meant(name, option_names(command != nullptr ? *command : app)));
+    }
+    if (command == nullptr)
+        return fmt::format("unknown command \"{}\"{}", printable(extras.front()),
+                           meant(extras.front(), command_names(app)));
     return fmt::format("unexpected argument \"{}\"", printable(extras.front()));
+}
+
+// Of "--time: foo not in {relative,utc}": the value, and what it may be.
+std::string none_of(std::string_view what) {
+    const auto colon = what.find(": ");
+    const auto in = what.rfind(" not in {");
+    if (colon == std::string_view::npos || in == std::string_view::npos || in < colon || !what.ends_with('}'))
+        return {};
+    const std::string value(what.substr(colon + 2, in - colon - 2));
+    std::string_view rest = what.substr(in + 9, what.size() - in - 10);
+    std::vector<std::string> values;
+    while (!rest.empty()) {
+        const std::string_view one = rest.substr(0, rest.find(','));
+        values.emplace_back(one);
+        rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+    }
+    const std::string list = fmt::format("{}", fmt::join(values, ", "));
+    return fmt::format("{}: \"{}\" is none of {}{}", printable(what.substr(0, colon)), printable(value), list,
+                       meant(value, values));
 }
 
 // Of "The following argument was not expected: --foo": CLI11 2.1 does not keep the list anywhere else.
@@ -69,15 +114,18 @@ std::string usage_message(const CLI::ParseError& error, const CLI::App& app) {
     std::string what;
     const auto extras = extras_of(error.what());
     if (!extras.empty()) {
-        what = unexpected(extras, command != nullptr);
+        what = unexpected(extras, app, command);
     } else if (error.get_name() == "RequiredError" && command == nullptr) {
         const auto left = app.remaining();
-        what = left.empty() ? "which command? One is needed" : unexpected(left, false);
+        what = left.empty() ? "which command? One is needed" : unexpected(left, app, nullptr);
     } else if (error.get_name() == "ConversionError") {
         what = not_a_number(error.what());
     } else {
-        what = lower_first(one_line(error.what()));
+        if (error.get_name() == "ValidationError") what = none_of(error.what());
+        if (what.empty()) what = lower_first(one_line(error.what()));
     }
+    // A question at its end needs no further mark.
+    if (what.ends_with('?')) return fmt::format("{} See '{}'", what, help);
     return fmt::format("{}; see '{}'", what, help);
 }
 

@@ -42,6 +42,10 @@ class Gatherer {
             case FR_CLASS_CGROUP_SAMPLE: cgroup_sample(event); break;
             case FR_CLASS_PROCESS_SAMPLE: process_sample(event); break;
             case FR_CLASS_MARKER: marker(event); break;
+            case FR_CLASS_UNFINISHED:
+                if (room(d_.unfinished))
+                    d_.unfinished.push_back({event.as<fr_syscall>().enter_ns, event.head().tid, line_of(event)});
+                break;
             case FR_CLASS_LEDGER: d_.ledger = event.as<fr_ledger>(); break;
             default: break;
         }
@@ -282,10 +286,11 @@ void Gatherer::process_sample(const EventRef& event) {
     } else {
         if (!room(d_.series)) return;
         index = d_.series.size();
-        d_.series.push_back({pid, s.start_ns, std::string(comm_text(s.comm)), d_.state.index_of(pid), {}});
+        d_.series.push_back({pid, s.start_ns, std::string(comm_text(s.comm)), d_.state.index_of(pid), {}, {}});
         own.push_back(index);
     }
     point(d_.series[index].rss, event.head().time_ns, s.rss);
+    point(d_.series[index].cpu_ms, event.head().time_ns, s.utime_ms + s.stime_ms);
     if (s.state != 'D' || !room(d_.waiting)) return;
     const auto function = find_blob(event, FR_BLOB_TEXT);
     d_.waiting.push_back({event.head().time_ns, pid, std::string(comm_text(s.comm)),
@@ -344,7 +349,7 @@ void Gatherer::match_triggers() {
         seed.time_ns = seed.last_ns = trigger.time_ns;
         seed.trigger = &trigger;
         seed.line.time_ns = trigger.time_ns;
-        seed.line.text = fmt::format("incident {}: {}{}", trigger.incident, trigger_name(trigger.kind),
+        seed.line.text = fmt::format("trigger {}: {}{}", trigger.number, trigger_name(trigger.kind),
                                      trigger.pid != 0 ? fmt::format(", pid {}", trigger.pid) : "");
         if (!trigger.text.empty()) {
             seed.line.text += ": ";
@@ -388,8 +393,8 @@ void Gatherer::finish() {
 Result<Digest> Digest::gather(const flight::FlightFile& file, Symbolizer* symbols) {
     Digest out;
     out.info = FlightInfo::parse(file.info_json());
-    out.state = ReplayState(out.info.arch());
-    FR_ASSIGN(out.timeline, read_timeline(file, std::nullopt));
+    out.timeline = read_timeline(file);
+    out.state = ReplayState(out.info.arch(), out.timeline.early);
     const FileClock clock(file);
     Gatherer gatherer(out, clock, symbols);
     flight::ReadOptions options;

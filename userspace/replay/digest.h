@@ -82,6 +82,7 @@ struct ProcessSeries {
     std::string comm;
     ProcessIndex process = no_process;
     std::vector<Point> rss;
+    std::vector<Point> cpu_ms;  // user and system
 };
 
 struct KernelLine {
@@ -103,6 +104,12 @@ struct SentSignal {  // one that could end its target
     uint32_t target_pid = 0, sender_pid = 0;
     int32_t signal = 0;
     bool from_kernel = false;
+    Evidence line;
+};
+
+struct OpenCall {  // a system call that had not returned when a dump was made
+    uint64_t enter_ns = 0;
+    uint32_t tid = 0;
     Evidence line;
 };
 
@@ -146,6 +153,7 @@ struct Digest {
     std::vector<Evidence> policy;    // steps of the cost budget
     std::vector<Evidence> previous;  // how the recording before ended; shutdowns
     bool stopped_in_order = false;   // a STOP marker is the recorder's last word
+    std::vector<OpenCall> unfinished;
     std::optional<fr_ledger> ledger;
     std::array<uint64_t, FR_TRACK_COUNT> evicted{};
     flight::Damage damage;

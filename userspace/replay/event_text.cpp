@@ -86,6 +86,10 @@ void append_kernel_stack(std::string& out, const EventRef& event, const TextOpti
         }
 }
 
+// False for what no mapping of a process can hold: the first page and addresses beyond user space (2^47 on x86-64;
+// arm64 may have more, up to 2^52). What a walk along frame pointers finds in memory that holds none is of that kind.
+bool could_be_code(uint64_t address) { return address >= 4096 && address < uint64_t{1} << 52; }
+
 void append_user_stack(std::string& out, const EventRef& event, const TextOptions& options) {
     const auto stack = find_blob(event, FR_BLOB_USTACK);
     if (!stack || !options.stacks) return;
@@ -94,6 +98,12 @@ void append_user_stack(std::string& out, const EventRef& event, const TextOption
         fr_frame frame;
         std::memcpy(&frame, stack->text.data() + i, sizeof frame);
         if (frame.status == 0) continue;
+        if (frame.status == 2 && !could_be_code(frame.offset_or_ip)) {
+            put(out, "\n{}#{} ?? 0x{:x} (not in any mapping)", options.indent, number, frame.offset_or_ip);
+            if (number++ == 0) continue;  // a jump to nowhere: who jumped stands behind it
+            put(out, "\n{}(the frame pointers lead nowhere from here; the stack may go on)", options.indent);
+            return;
+        }
         put(out, "\n{}#{} ", options.indent, number);
         append_symbol(out, frame, options.symbols != nullptr ? options.symbols->find(frame, number != 0) : Symbol{});
         ++number;
@@ -510,7 +520,7 @@ void marker_text(std::string& out, const EventRef& event, const Palette& paint) 
         case FR_MARKER_START: put(out, "recording began (recorder pid {})", v[0]); break;
         case FR_MARKER_STOP: out += "recording ended"; break;
         case FR_MARKER_TRIGGER:
-            put(out, "incident {}: {}", v[2], trigger_name(v[0]));
+            put(out, "trigger {}: {}", v[2], trigger_name(v[0]));
             if (v[1] != 0) put(out, ", pid {}", v[1]);
             if (v[3] != 0) put(out, ", {} like it were suppressed before", v[3]);
             break;
@@ -520,7 +530,7 @@ void marker_text(std::string& out, const EventRef& event, const Palette& paint) 
             put(out, "cost budget: recording {} from here (was: {}), cost {}.{:02} % of a CPU", policy_step_name(v[1]),
                 policy_step_name(v[0]), v[2] / 100, v[2] % 100);
             break;
-        case FR_MARKER_DUMP: put(out, "dump of incident {} made, {}", v[0], format_bytes(v[1])); break;
+        case FR_MARKER_DUMP: put(out, "dump of trigger {} made, {}", v[0], format_bytes(v[1])); break;
         case FR_MARKER_RESTART: put(out, "recorder restarted after {} without a reader", format_duration(v[0])); break;
         case FR_MARKER_PREVIOUS_END: out += "how the recording before ended"; break;
         case FR_MARKER_SHUTDOWN: out += "the machine is being stopped"; break;

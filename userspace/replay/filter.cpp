@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "userspace/base/nearest.h"
 #include "userspace/base/text.h"
 #include "userspace/replay/event_text.h"
 #include "userspace/replay/names.h"
@@ -21,10 +22,25 @@ bool is_call(uint8_t cls) {
     return cls == FR_CLASS_SYSCALL || cls == FR_CLASS_SYSCALL_ENTER || cls == FR_CLASS_UNFINISHED;
 }
 
-Result<std::bitset<FR_CLASS_COUNT>> parse_classes(const std::vector<std::string>& names) {
-    std::bitset<FR_CLASS_COUNT> out;
+// The values without and with a '!' before them.
+struct Split {
+    std::vector<std::string> wanted, unwanted;
+    explicit Split(const std::vector<std::string>& values) {
+        for (const auto& value : values) {
+            if (value.starts_with('!'))
+                unwanted.push_back(value.substr(1));
+            else
+                wanted.push_back(value);
+        }
+    }
+};
+
+using Classes = std::bitset<FR_CLASS_COUNT>;
+
+Result<Classes> parse_classes(const std::vector<std::string>& names) {
+    Classes out;
     for (const auto& name : names) {
-        if (name == "samples") {
+        if (name == "samples" || name == "sample") {
             for (const auto cls : {FR_CLASS_SYSTEM_SAMPLE, FR_CLASS_CGROUP_SAMPLE, FR_CLASS_PROCESS_SAMPLE})
                 out.set(cls);
         } else if (name == "lifecycle") {
@@ -34,13 +50,16 @@ Result<std::bitset<FR_CLASS_COUNT>> parse_classes(const std::vector<std::string>
         } else if (const auto cls = flight::class_of_name(name)) {
             out.set(*cls);
         } else {
-            std::string known;
+            std::vector<std::string_view> known;
             for (uint8_t i = 1; i < FR_CLASS_COUNT; ++i)
                 if (const auto known_name = flight::class_name(i); flight::class_of_name(known_name))
-                    known += fmt::format("{}, ", known_name);
+                    known.push_back(known_name);
+            std::string list;
+            for (const auto one : known) list += fmt::format("{}, ", one);
+            for (const std::string_view group : {"samples", "lifecycle", "memory"}) known.push_back(group);
             return fail(Code::usage, fmt::format("--class: there is no class \"{}\"; there are {}and the groups "
-                                                 "samples, lifecycle, memory",
-                                                 printable(name), known));
+                                                 "samples, lifecycle, memory{}",
+                                                 printable(name), list, did_you_mean(name, known)));
         }
     }
     // One call is one thing to the user, however many records it took.
@@ -55,12 +74,50 @@ Result<std::bitset<schemas::kSyscallLimit>> parse_syscalls(const std::vector<std
     std::bitset<schemas::kSyscallLimit> out;
     for (const auto& name : names) {
         const auto* info = schemas::find_syscall(arch, std::string_view(name));
-        if (info == nullptr)
-            return fail(Code::usage, fmt::format("--syscall: {} has no system call \"{}\"",
-                                                 arch == schemas::Arch::arm64 ? "arm64" : "x86-64", printable(name)));
+        if (info == nullptr) {
+            std::vector<std::string_view> known;
+            for (const auto& one : schemas::all_syscalls())
+                if (one.number(arch) >= 0) known.push_back(one.name);
+            return fail(Code::usage, fmt::format("--syscall: {} has no system call \"{}\"{}",
+                                                 arch == schemas::Arch::arm64 ? "arm64" : "x86-64", printable(name),
+                                                 did_you_mean(name, known)));
+        }
         out.set(static_cast<size_t>(info->number(arch)));
     }
     return out;
+}
+
+Result<int> parse_errno(const std::string& name) {
+    const int error = errno_of_name(name);
+    if (error != 0) return error;
+    std::vector<std::string_view> known;
+    for (int i = 1; i < 134; ++i) known.push_back(errno_name(i));
+    return fail(Code::usage,
+                fmt::format("--errno: \"{}\" is no error name{}", printable(name), did_you_mean(name, known)));
+}
+
+bool any_glob_matches(const std::vector<std::string>& globs, std::string_view text) {
+    if (text.empty()) return false;
+    const std::string name(text);
+    return std::any_of(globs.begin(), globs.end(),
+                       [&](const std::string& glob) { return fnmatch(glob.c_str(), name.c_str(), 0) == 0; });
+}
+
+// A glob over the whole path, or a path and all below it.
+bool any_path_matches(const std::vector<std::string>& wanted_paths, std::string_view path) {
+    if (path.empty()) return false;
+    const std::string name(path);
+    for (const auto& wanted : wanted_paths) {
+        if (wanted.find_first_of("*?[") != std::string::npos) {
+            if (fnmatch(wanted.c_str(), name.c_str(), 0) == 0) return true;
+            continue;
+        }
+        std::string_view prefix = wanted;
+        while (prefix.size() > 1 && prefix.ends_with('/')) prefix.remove_suffix(1);
+        if (prefix == "/" || (path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/')))
+            return true;
+    }
+    return false;
 }
 
 }  // namespace
@@ -76,14 +133,20 @@ Result<EventFilter> EventFilter::make(const FilterOptions& options, const Timeli
     }
     if (out.from_ns_ > out.to_ns_) return fail(Code::usage, "--since is later than --until");
     if (!options.classes.empty()) {
-        FR_ASSIGN(out.by_class_, parse_classes(options.classes));
+        const Split names(options.classes);
+        FR_ASSIGN(out.named_, parse_classes(names.wanted));
+        FR_ASSIGN(const Classes unwanted, parse_classes(names.unwanted));
+        out.by_class_ = (names.wanted.empty() ? ~Classes{} : out.named_) & ~unwanted;
     }
     if (!options.syscalls.empty()) {
-        FR_ASSIGN(out.by_syscall_, parse_syscalls(options.syscalls, arch));
+        const Split names(options.syscalls);
+        FR_ASSIGN(out.not_syscall_, parse_syscalls(names.unwanted, arch));
+        if (!names.wanted.empty()) {
+            FR_ASSIGN(out.by_syscall_, parse_syscalls(names.wanted, arch));
+        }
     }
     for (const auto& name : options.errnos) {
-        const int error = errno_of_name(name);
-        if (error == 0) return fail(Code::usage, fmt::format("--errno: \"{}\" is no error name", printable(name)));
+        FR_ASSIGN(const int error, parse_errno(name));
         out.errnos_.push_back(error);
     }
     if (!options.slower_than.empty()) {
@@ -96,12 +159,18 @@ Result<EventFilter> EventFilter::make(const FilterOptions& options, const Timeli
     out.pids_ = options.pids;
     out.tids_ = options.tids;
     out.trees_ = options.trees;
-    out.comms_ = options.comms;
-    out.cgroups_ = options.cgroups;
+    Split comms(options.comms);
+    out.comms_ = std::move(comms.wanted);
+    out.not_comms_ = std::move(comms.unwanted);
+    Split cgroups(options.cgroups);
+    out.cgroups_ = std::move(cgroups.wanted);
+    out.not_cgroups_ = std::move(cgroups.unwanted);
     out.failed_ = options.failed;
     out.grep_ = options.grep;
-    out.who_ =
-        !(out.pids_.empty() && out.tids_.empty() && out.trees_.empty() && out.comms_.empty() && out.cgroups_.empty());
+    out.who_ = !(out.pids_.empty() && out.tids_.empty() && out.trees_.empty() && options.comms.empty() &&
+                 options.cgroups.empty());
+    out.selects_ = out.who_ || out.by_class_ || !options.syscalls.empty() || out.failed_ || !out.errnos_.empty() ||
+                   out.slower_than_ns_ || !out.grep_.empty() || !options.since.empty() || !options.until.empty();
     return out;
 }
 
@@ -119,6 +188,10 @@ bool EventFilter::matches(const EventRef& event, const ReplayState& state) {
         if (!is_call(cls) || (event.head().flags & FR_EVENT_COMPAT) != 0) return false;
         const uint32_t nr = event.as<fr_syscall>().nr;
         if (nr >= by_syscall_->size() || !(*by_syscall_)[nr]) return false;
+    }
+    if (not_syscall_.any() && is_call(cls) && (event.head().flags & FR_EVENT_COMPAT) == 0) {
+        const uint32_t nr = event.as<fr_syscall>().nr;
+        if (nr < not_syscall_.size() && not_syscall_[nr]) return false;
     }
     if ((failed_ || slower_than_ns_ || !errnos_.empty()) && !matches_result(event)) return false;
     return !who_ || matches_who(event, state);
@@ -232,43 +305,26 @@ bool EventFilter::matches_who(const EventRef& event, const ReplayState& state) {
     if (!pids_.empty() && !any([&](const Subject& s) { return holds(pids_, s.pid); })) return false;
     if (!tids_.empty() && !any([&](const Subject& s) { return holds(tids_, s.tid); })) return false;
     if (!trees_.empty() && !any([&](const Subject& s) { return in_tree(s.pid, state); })) return false;
-    if (!comms_.empty() && !matches_comm(subjects, state)) return false;
-    return cgroups_.empty() || matches_cgroup(event, subjects, state);
+    if (!comms_.empty() && !matches_comm(comms_, subjects, state)) return false;
+    if (!not_comms_.empty() && matches_comm(not_comms_, subjects, state)) return false;
+    if (!not_cgroups_.empty() && matches_cgroup(not_cgroups_, event, subjects, state)) return false;
+    return cgroups_.empty() || matches_cgroup(cgroups_, event, subjects, state);
 }
 
-bool EventFilter::matches_comm(const Subjects& subjects, const ReplayState& state) const {
-    const auto matches_one = [&](std::string_view comm) {
-        if (comm.empty()) return false;
-        const std::string name(comm);
-        return std::any_of(comms_.begin(), comms_.end(),
-                           [&](const std::string& glob) { return fnmatch(glob.c_str(), name.c_str(), 0) == 0; });
-    };
+bool EventFilter::matches_comm(const std::vector<std::string>& globs, const Subjects& subjects,
+                               const ReplayState& state) {
     for (size_t i = 0; i < subjects.count; ++i) {
         const Subject& s = subjects.who[i];
-        if (matches_one(s.comm) || matches_one(state.comm_of(s.tid, s.pid))) return true;
+        if (any_glob_matches(globs, s.comm) || any_glob_matches(globs, state.comm_of(s.tid, s.pid))) return true;
         const Process* process = state.find(s.pid);
-        if (process != nullptr && matches_one(process->comm)) return true;
+        if (process != nullptr && any_glob_matches(globs, process->comm)) return true;
     }
     return false;
 }
 
-bool EventFilter::path_matches(std::string_view path) const {
-    if (path.empty()) return false;
-    const std::string name(path);
-    for (const auto& wanted : cgroups_) {
-        if (wanted.find_first_of("*?[") != std::string::npos) {
-            if (fnmatch(wanted.c_str(), name.c_str(), 0) == 0) return true;
-            continue;
-        }
-        std::string_view prefix = wanted;
-        while (prefix.size() > 1 && prefix.ends_with('/')) prefix.remove_suffix(1);
-        if (prefix == "/" || (path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/')))
-            return true;
-    }
-    return false;
-}
-
-bool EventFilter::matches_cgroup(const EventRef& event, const Subjects& subjects, const ReplayState& state) const {
+bool EventFilter::matches_cgroup(const std::vector<std::string>& wanted, const EventRef& event,
+                                 const Subjects& subjects, const ReplayState& state) {
+    const auto path_matches = [&](std::string_view path) { return any_path_matches(wanted, path); };
     const auto text = [&] {
         const auto blob = flight::find_blob(event, FR_BLOB_TEXT);
         return blob ? blob->text : std::string_view{};

@@ -25,6 +25,7 @@ namespace flightrec::replay {
 struct FilterOptions {
     std::string since{}, until{};
     std::vector<uint32_t> pids{}, tids{}, trees{};
+    // Of these a value that begins with '!' leaves out what it names; where there are only such, all others are wanted.
     std::vector<std::string> comms{};    // globs, fnmatch(3)
     std::vector<std::string> cgroups{};  // globs, or a path and all below it
     std::vector<std::string> classes{};  // names, and the groups samples, lifecycle, memory
@@ -50,7 +51,9 @@ class EventFilter {
     // True when no system call can match: the syscall track need not be decoded.
     [[nodiscard]] bool no_syscalls() const { return by_class_ && !(*by_class_)[FR_CLASS_SYSCALL]; }
     // True when the user named this class.
-    [[nodiscard]] bool names_class(uint8_t cls) const { return by_class_ && cls < 32 && (*by_class_)[cls]; }
+    [[nodiscard]] bool names_class(uint8_t cls) const { return cls < FR_CLASS_COUNT && named_[cls]; }
+    // False when every event passes but for the times.
+    [[nodiscard]] bool selects() const { return selects_; }
     // The text the rendered event must hold; empty: any.
     [[nodiscard]] const std::string& grep() const { return grep_; }
     // A gap, or a step of the cost budget.
@@ -68,17 +71,20 @@ class EventFilter {
     static Subjects subjects_of(const flight::EventRef& event);
     bool matches_result(const flight::EventRef& event) const;
     bool matches_who(const flight::EventRef& event, const ReplayState& state);
-    bool matches_comm(const Subjects& subjects, const ReplayState& state) const;
-    bool matches_cgroup(const flight::EventRef& event, const Subjects& subjects, const ReplayState& state) const;
-    bool path_matches(std::string_view path) const;
+    static bool matches_comm(const std::vector<std::string>& globs, const Subjects& subjects, const ReplayState& state);
+    static bool matches_cgroup(const std::vector<std::string>& wanted, const flight::EventRef& event,
+                               const Subjects& subjects, const ReplayState& state);
     bool in_tree(uint32_t pid, const ReplayState& state);
 
     uint64_t from_ns_ = 0;
     uint64_t to_ns_ = std::numeric_limits<uint64_t>::max();
     std::optional<std::bitset<FR_CLASS_COUNT>> by_class_;
+    std::bitset<FR_CLASS_COUNT> named_;
     std::optional<std::bitset<schemas::kSyscallLimit>> by_syscall_;
+    std::bitset<schemas::kSyscallLimit> not_syscall_;
+    bool selects_ = false;
     std::vector<uint32_t> pids_, tids_, trees_;
-    std::vector<std::string> comms_, cgroups_;
+    std::vector<std::string> comms_, cgroups_, not_comms_, not_cgroups_;
     bool failed_ = false;
     std::vector<int> errnos_;
     std::optional<uint64_t> slower_than_ns_;

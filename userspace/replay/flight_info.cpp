@@ -90,6 +90,8 @@ FlightInfo FlightInfo::parse(const std::string& json) {
     out.scope = strings_at(root, "config.scope");
     out.syscalls = string_at(root, {"config.syscalls"});
     out.classes_off = strings_at(root, "config.classes_off");
+    if (const auto* number = value_at(root, "incident.number"); number != nullptr && number->is_number_unsigned())
+        out.trigger = number->get<uint64_t>();
     read_capabilities(root, out);
     return out;
 }

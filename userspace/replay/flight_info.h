@@ -28,6 +28,7 @@ struct FlightInfo {
     std::vector<std::string> classes_off;
     std::vector<std::string> missing;  // capabilities this kernel did not have
     std::vector<std::string> losses;   // what the variants taken lose: "crash: no user stack"
+    std::optional<uint64_t> trigger;   // number of the trigger that this dump was made for
 
     // Of the machine; x86-64 where the file does not say.
     [[nodiscard]] schemas::Arch arch() const;

@@ -16,6 +16,8 @@
 namespace flightrec::replay {
 namespace {
 
+constexpr uint16_t made_by_recorder = 0xffff;  // what stands for the CPU of events that user space makes
+
 using flight::BlobWalk;
 using flight::EventRef;
 using flight::find_blob;
@@ -651,7 +653,11 @@ void JsonRenderer::append(std::string& out, const EventRef& event, const ReplayS
     out += '"';
     json.number("boot_ns", head.time_ns);
     if (reference_ns_) json.number("since_trigger_ns", static_cast<int64_t>(head.time_ns - *reference_ns_));
-    json.number("cpu", event.cpu);
+    json.key("cpu");
+    if (event.cpu == made_by_recorder)
+        json.null();
+    else
+        json.number(event.cpu);
     json.number("pid", head.pid);
     json.number("tid", head.tid);
     json.text("comm", display_comm(event, state));

@@ -12,6 +12,7 @@
 #include "userspace/base/clock.h"
 #include "userspace/replay/event_text.h"
 #include "userspace/replay/flight_info.h"
+#include "userspace/replay/incidents.h"
 #include "userspace/replay/json_line.h"
 #include "userspace/replay/names.h"
 #include "userspace/replay/state.h"
@@ -250,7 +251,7 @@ void Tree::write() {
 
 Result<flight::Damage> show_tree(const flight::FlightFile& file, const TreeOptions& options, Output& out) {
     const FileClock clock(file);
-    FR_ASSIGN(const Timeline timeline, read_timeline(file, options.incident));
+    FR_ASSIGN(const Timeline timeline, timeline_of(file, options.incident));
     uint64_t at_ns = timeline.reference_or_end();
     if (!options.at.empty()) {
         FR_ASSIGN(at_ns, parse_moment("--at", options.at, timeline, clock));

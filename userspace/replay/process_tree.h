@@ -18,7 +18,7 @@ namespace flightrec::replay {
 
 struct TreeOptions {
     std::string at;                      // a moment as --since takes it; "": the trigger, else the end
-    std::optional<uint64_t> incident{};  // the trigger that times count from; nullopt: the last
+    std::optional<uint64_t> incident{};  // times count from it, numbered as the report does; nullopt: the trigger
     std::vector<uint32_t> pids{};        // only these, with their ancestors and descendants; none: all
     bool ended = false;                  // also processes that had ended by then
     bool kernel_threads = false;

@@ -8,11 +8,14 @@
 #include <cstring>
 #include <memory>
 #include <thread>
+#include <unordered_set>
 
+#include "userspace/base/log.h"
 #include "userspace/flight/event_builder.h"
 #include "userspace/replay/call_stats.h"
 #include "userspace/replay/event_source.h"
 #include "userspace/replay/flight_info.h"
+#include "userspace/replay/incidents.h"
 #include "userspace/replay/json_renderer.h"
 #include "userspace/replay/losses.h"
 #include "userspace/replay/symbols.h"
@@ -56,11 +59,13 @@ class Pass {
         : options_(options),
           filter_(std::move(filter)),
           out_(out),
-          state_(arch),
+          state_(arch, timeline.early),
           merge_(arch),
-          text_(options.time.value_or(timeline.reference_ns ? TimeStyle::relative : TimeStyle::utc),
-                timeline.reference_or_end(), clock, with_symbols(options.text, symbols)),
+          text_(
+              options.time.value_or(timeline.reference_ns && !timeline.from_end ? TimeStyle::relative : TimeStyle::utc),
+              timeline.reference_or_end(), clock, with_symbols(options.text, symbols)),
           json_(timeline.reference_ns, clock, symbols) {
+        summary.selected = filter_.selects();
         if (options.last) last_.emplace(std::max<uint64_t>(*options.last, 1));
     }
 
@@ -102,11 +107,29 @@ class Pass {
             return false;
         return filter_.in_time(event.head().time_ns) && filter_.matches(event, state_);
     }
+    // An exec is an event and a system call; text shows it once: as the event, which tells more, where it succeeded,
+    // and as what comes first where it failed. The call is shown where the event is not, and to who asks for system
+    // calls by name or duration.
+    bool shown_as_exec(const EventRef& event) {
+        if (options_.format != Format::text || options_.everything || !options_.filter.syscalls.empty() ||
+            !options_.filter.slower_than.empty())
+            return false;
+        const auto& head = event.head();
+        if (head.cls == FR_CLASS_EXEC_FAILED) return exec_shown_.erase(head.tid) != 0;
+        if (head.cls != FR_CLASS_SYSCALL || exec_shown_.empty()) return false;
+        return exec_shown_.erase(head.tid) != 0 && is_exec(event);
+    }
+    [[nodiscard]] bool is_exec(const EventRef& event) const {
+        const auto* info = schemas::find_syscall(state_.arch(), event.as<fr_syscall>().nr);
+        return info != nullptr && info->name.starts_with("execve");
+    }
     void render(const EventRef& event) {
         if (options_.format == Format::stats || options_.format == Format::stats_json) {
             stats_.add(event);
+            ++summary.matched;
             return;
         }
+        if (shown_as_exec(event)) return;
         const bool loss = EventFilter::is_loss(event);
         if (!filter_.grep().empty() && !loss) {
             scratch_.clear();
@@ -114,12 +137,20 @@ class Pass {
             if (scratch_.find(filter_.grep()) == std::string::npos) return;
         }
         std::string& line = last_ ? last_->next() : out_.buffer();
+        const size_t begin = line.size();
         if (options_.format == Format::json)
             json_.append(line, event, state_);
         else
             text_.append(line, event, state_);
+        // A failed one may come before its event.
+        const auto& head = event.head();
+        if (head.cls == FR_CLASS_EXEC || head.cls == FR_CLASS_EXEC_FAILED ||
+            (head.cls == FR_CLASS_SYSCALL && event.as<fr_syscall>().result < 0 && is_exec(event)))
+            exec_shown_.insert(head.tid);
         ++summary.shown;
         if (!loss && event.head().time_ns >= count_from_ns_) ++matched_;
+        if (!loss) ++summary.matched;
+        if (options_.width != 0 && options_.format == Format::text) cut_lines(line, begin, options_.width);
         if (!last_) out_.commit();
     }
 
@@ -132,6 +163,7 @@ class Pass {
     JsonRenderer json_;
     CallStats stats_;
     std::optional<LastLines> last_;
+    std::unordered_set<uint32_t> exec_shown_;  // threads whose last event was an exec that was shown
     TextOptions plain_;
     std::string scratch_;
     uint64_t matched_ = 0;
@@ -210,8 +242,29 @@ std::vector<uint64_t> starts_for_last(const flight::FlightFile& file, uint64_t f
     return out;
 }
 
-// Blocks of a live window as they appear, in time order as far as what one look finds allows.
-Result<void> follow(Pass& pass, flight::FlightFile& file, Output& out, const std::atomic<bool>& stop) {
+bool same_file(const flight::FlightFile& a, const flight::FlightFile& b) {
+    return std::memcmp(a.header().file_id, b.header().file_id, sizeof a.header().file_id) == 0;
+}
+
+// A recorder that is started again makes a new window at the same place: waits for it for a while.
+std::optional<flight::FlightFile> next_window(const std::string& path, const std::atomic<bool>& stop) {
+    constexpr int looks = 50;
+    for (int i = 0; i < looks && !stop.load(); ++i) {
+        auto file = flight::FlightFile::open(path);
+        if (file && file->live()) return std::move(*file);
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return std::nullopt;
+}
+
+// Blocks of a live window as they appear, in time order as far as what one look finds allows. Ends when nobody records
+// into it any more.
+Result<void> follow(Pass& pass, flight::FlightFile& file, const std::string& path, Output& out,
+                    const std::atomic<bool>& stop) {
+    if (!file.live()) {
+        log::info("no recorder writes to this file: there is nothing to follow");
+        return {};
+    }
     std::vector<uint64_t> storage;  // records, 8-aligned
     struct Slice {
         uint64_t time_ns;
@@ -219,7 +272,9 @@ Result<void> follow(Pass& pass, flight::FlightFile& file, Output& out, const std
         uint16_t cpu, fixed_size;
     };
     std::vector<Slice> slices;
+    bool live = true;
     while (!stop.load() && out.open()) {
+        const bool was_live = live;  // what a recorder wrote last is found by one more look after it has ended
         storage.clear();
         slices.clear();
         for (const auto& block : file.refresh()) {
@@ -236,6 +291,7 @@ Result<void> follow(Pass& pass, flight::FlightFile& file, Output& out, const std
                 slices.push_back({event.head().time_ns, offset, event.bytes.size(), event.cpu, event.fixed_size});
             }
         }
+        live = file.live();
         std::stable_sort(slices.begin(), slices.end(),
                          [](const Slice& a, const Slice& b) { return a.time_ns < b.time_ns; });
         for (const auto& slice : slices) {
@@ -243,7 +299,21 @@ Result<void> follow(Pass& pass, flight::FlightFile& file, Output& out, const std
             pass.event({{bytes, slice.size}, slice.cpu, slice.fixed_size}, false);
         }
         out.commit(true);
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        if (live || was_live) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            continue;
+        }
+        log::info("the recorder has ended; waiting for the next one");
+        auto next = next_window(path, stop);
+        if (!next) {
+            if (!stop.load()) log::info("there is none: the recording has ended here");
+            return {};
+        }
+        live = true;
+        log::info("going on with the next recorder");
+        if (same_file(*next, file)) continue;
+        file = std::move(*next);
+        run(pass, file, 0, out, stop);
     }
     return {};
 }
@@ -254,7 +324,7 @@ Result<ReplaySummary> replay(flight::FlightFile& file, const ReplayOptions& opti
                              const std::atomic<bool>& stop) {
     const auto arch = FlightInfo::parse(file.info_json()).arch();
     const FileClock clock(file);
-    FR_ASSIGN(const Timeline timeline, read_timeline(file, options.incident));
+    FR_ASSIGN(const Timeline timeline, timeline_of(file, options.incident));
     FR_ASSIGN(const EventFilter filter, EventFilter::make(options.filter, timeline, clock, arch));
     const auto symbols =
         options.symbols ? std::make_unique<Symbolizer>(file, Symbolizer::Options{options.debug_directories}) : nullptr;
@@ -263,7 +333,7 @@ Result<ReplaySummary> replay(flight::FlightFile& file, const ReplayOptions& opti
         run(pass, file, filter.from_ns(), out, stop);
         if (options.follow) {
             out.commit(true);
-            FR_TRY(follow(pass, file, out, stop));
+            FR_TRY(follow(pass, file, options.path, out, stop));
         }
         pass.finish();
         FR_TRY(out.finish());
@@ -279,7 +349,7 @@ Result<ReplaySummary> replay(flight::FlightFile& file, const ReplayOptions& opti
         pass.finish();
         if (options.follow) {
             out.commit(true);
-            FR_TRY(follow(pass, file, out, stop));
+            FR_TRY(follow(pass, file, options.path, out, stop));
         }
         FR_TRY(out.finish());
         return pass.summary;

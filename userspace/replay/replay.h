@@ -28,15 +28,19 @@ struct ReplayOptions {
     TextOptions text{};
     bool everything = false;             // also the classes text hides
     std::optional<uint64_t> last{};      // only the last so many events that match
-    std::optional<uint64_t> incident{};  // the trigger that times count from; nullopt: the last
+    std::optional<uint64_t> incident{};  // times count from it, numbered as the report does; nullopt: the trigger
     bool symbols = true;                 // name the frames of user stacks from local files
     std::vector<std::string> debug_directories{};
-    bool follow = false;  // go on with what a live window gets until stopped
+    size_t width = 0;     // text: lines are cut to so many columns; 0: they are not
+    bool follow = false;  // go on with what a live window gets, until stopped or nobody records any more
+    std::string path{};   // with follow: where the file is, to find the window of a recorder that is started again
 };
 
 struct ReplaySummary {
     uint64_t events = 0;  // read, keyframes apart
     uint64_t shown = 0;
+    uint64_t matched = 0;      // of those shown or counted: all but losses
+    bool selected = false;     // the options left something out
     uint64_t missing = 0;      // events of segments that are missing from the file
     uint64_t blocks_lost = 0;  // of a live window, overwritten while they were read
     flight::Damage damage;     // of the file, and of the blocks that were read

@@ -8,12 +8,13 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <set>
+#include <numeric>
 
 #include "userspace/base/clock.h"
 #include "userspace/base/text.h"
 #include "userspace/replay/event_source.h"
 #include "userspace/replay/event_text.h"
+#include "userspace/replay/incidents.h"
 #include "userspace/replay/names.h"
 #include "userspace/replay/symbols.h"
 #include "userspace/replay/syscall_merge.h"
@@ -26,12 +27,14 @@ namespace {
 using flight::EventRef;
 
 constexpr uint64_t calls_look_back_ns = 30 * second;
+constexpr uint64_t activity_ns = 10 * second;   // before a dump that was asked for
 constexpr uint64_t calls_read_max = 4'000'000;  // system calls counted for one incident
 constexpr uint64_t calls_shown_max = 300'000;   // read again, with the state, to show the last ones
 
 // From when on calls are read: half a minute before, less where so many happened that reading them would take long.
-uint64_t calls_from(const flight::FlightFile& file, uint64_t time_ns, uint64_t most) {
-    const uint64_t earliest = time_ns > calls_look_back_ns ? time_ns - calls_look_back_ns : 0;
+uint64_t calls_from(const flight::FlightFile& file, uint64_t time_ns, uint64_t most,
+                    uint64_t look_back_ns = calls_look_back_ns) {
+    const uint64_t earliest = time_ns > look_back_ns ? time_ns - look_back_ns : 0;
     std::vector<std::pair<uint64_t, uint64_t>> blocks;  // first_ns, events
     for (const auto& segment : file.segments())
         for (const auto& block : segment.blocks)
@@ -50,8 +53,8 @@ uint64_t calls_from(const flight::FlightFile& file, uint64_t time_ns, uint64_t m
 // Reads them twice: first all are counted, undecoded; then the last ones are shown, with the state they need.
 class CallReader {
   public:
-    CallReader(const flight::FlightFile& file, const IncidentSeed& seed, size_t last, schemas::Arch arch)
-        : file_(file), seed_(seed), last_(last), arch_(arch) {}
+    CallReader(const flight::FlightFile& file, const IncidentSeed& seed, size_t last, const Digest& digest)
+        : file_(file), seed_(seed), last_(last), arch_(digest.info.arch()), early_(digest.timeline.early) {}
 
     LastCalls read() {
         out_.from_ns = calls_from(file_, seed_.time_ns, calls_read_max);
@@ -112,7 +115,7 @@ class CallReader {
         failures.fixed_size = event.fixed_size;
     }
     void show_last(uint64_t from_ns) {
-        ReplayState state(arch_);
+        ReplayState state(arch_, early_);
         SyscallMerge merge(arch_);
         EventSource source(file_, from_ns, until(), true);
         const auto take = [&](const EventRef& event) {
@@ -155,6 +158,7 @@ class CallReader {
     const IncidentSeed& seed_;
     size_t last_;
     schemas::Arch arch_;
+    std::shared_ptr<const EarlyNames> early_;
     LastCalls out_;
     std::vector<uint64_t> times_;  // of the last calls, a ring
     size_t oldest_ = 0;
@@ -183,10 +187,20 @@ void add_limit(Report& report, std::string topic, std::string text, std::vector<
     report.limits.push_back({std::move(topic), std::move(text), true, std::move(evidence)});
 }
 
+// What stands instead of events.
+std::string why_empty(const flight::FlightFile& file) {
+    std::string out;
+    const auto& items = file.damage().items;
+    for (size_t i = 0; i < std::min<size_t>(items.size(), 3); ++i)
+        out += (out.empty() ? "" : "; ") + printable(items[i].what);
+    if (!out.empty()) return out;
+    return file.live() ? "its recorder has stored none yet" : "its recorder had stored none when it ended";
+}
+
 void add_window_limits(Report& report, const flight::FlightFile& file) {
     const Digest& d = report.digest;
     if (d.events + d.syscalls == 0) {
-        add_limit(report, "empty", "there are no events in this file");
+        add_limit(report, "empty", "there are no events in this file: " + why_empty(file));
         return;
     }
     std::string text = fmt::format("it begins {} and ends {}; what happened outside is not known",
@@ -278,44 +292,46 @@ void add_recorder_limits(Report& report) {
     if (d.kernel.empty()) add_limit(report, "kernel_log", "no kernel log: its own reports cannot be compared");
 }
 
-// A crash loop is one incident: that of its dump, else of its first crash.
-void join_crash_loops(const Digest& digest, std::vector<const IncidentSeed*>& seeds) {
-    std::set<const IncidentSeed*> joined;
-    for (const IncidentSeed* seed : seeds) {
-        if (seed->kind != IncidentKind::crash || !seed->has_event || joined.contains(seed)) continue;
-        auto same = crashes_like(digest, *seed);
-        if (same.size() < crash_loop_from) continue;
-        const auto asked = [&](const IncidentSeed* one) {
-            return one->trigger != nullptr && std::find(seeds.begin(), seeds.end(), one) != seeds.end();
-        };
-        const auto dumped = std::find_if(same.begin(), same.end(), asked);
-        const IncidentSeed* lead = dumped != same.end() ? *dumped : seed;
-        for (const IncidentSeed* one : same)
-            if (one != lead) joined.insert(one);
-    }
-    std::erase_if(seeds, [&](const IncidentSeed* seed) { return joined.contains(seed); });
+// Which of the numbered incidents to describe: the leading one, those with a dump, then the latest.
+std::vector<size_t> choose(const std::vector<const IncidentSeed*>& incidents, size_t lead, size_t most) {
+    std::vector<size_t> out(incidents.size());
+    std::iota(out.begin(), out.end(), size_t{1});
+    if (out.size() <= most) return out;
+    std::stable_sort(out.begin(), out.end(), [&](size_t a, size_t b) {
+        if ((a == lead) != (b == lead)) return a == lead;
+        const bool dumped_a = incidents[a - 1]->trigger != nullptr;
+        const bool dumped_b = incidents[b - 1]->trigger != nullptr;
+        return dumped_a != dumped_b ? dumped_a : a > b;
+    });
+    out.resize(most);
+    std::sort(out.begin(), out.end());
+    return out;
 }
 
-// The incidents to describe: those with a dump first, then the latest.
-std::vector<const IncidentSeed*> choose(const Digest& digest, const ReportOptions& options, uint64_t& left_out) {
-    std::vector<const IncidentSeed*> out;
-    for (const auto& seed : digest.incidents) {
-        if (options.incident && (seed.trigger == nullptr || seed.trigger->incident != *options.incident)) continue;
-        out.push_back(&seed);
+// A window that nobody writes any more and that has no last word of its recorder.
+void add_ending(Report& report, const flight::FlightFile& file) {
+    const Digest& d = report.digest;
+    if (file.header().kind != FR_FILE_WINDOW || file.live() || d.stopped_in_order || d.events + d.syscalls == 0) return;
+    const uint64_t last = d.timeline.last_ns;
+    Statement s{"ending", {}, true, {}};
+    const KernelLine* panic = nullptr;
+    for (const auto& line : d.kernel)
+        if (line.text.find("Kernel panic") != std::string::npos) panic = &line;
+    s.text = fmt::format("the recording broke off at {}, without being stopped: ", format_utc(file.realtime_of(last)));
+    if (panic != nullptr) {
+        s.text += "the kernel panicked";
+        s.evidence.push_back(kernel_evidence(*panic));
+    } else {
+        s.text += "the recorder was killed, or the machine died (panic, power, reset); this file does not tell which";
     }
-    join_crash_loops(digest, out);
-    if (out.size() > options.max_incidents) {
-        std::stable_sort(out.begin(), out.end(), [](const IncidentSeed* a, const IncidentSeed* b) {
-            if ((a->trigger != nullptr) != (b->trigger != nullptr)) return a->trigger != nullptr;
-            return a->time_ns > b->time_ns;
-        });
-        left_out = out.size() - options.max_incidents;
-        out.resize(options.max_incidents);
-        std::stable_sort(out.begin(), out.end(),
-                         [](const IncidentSeed* a, const IncidentSeed* b) { return a->time_ns < b->time_ns; });
-    }
-    left_out += digest.incidents_left_out;
-    return out;
+    s.known = panic != nullptr;
+    for (const auto& line : d.previous)
+        if (line.time_ns + 60 * second > last) s.evidence.push_back(line);
+    const size_t lines = std::min<size_t>(d.kernel.size(), 3);
+    for (size_t i = d.kernel.size() - lines; i < d.kernel.size(); ++i)
+        if (&d.kernel[i] != panic && d.kernel[i].time_ns + 10 * second > last)
+            s.evidence.push_back(kernel_evidence(d.kernel[i]));
+    report.ending = std::move(s);
 }
 
 // Deaths by a signal that belong to no incident, with who sent it where that is known.
@@ -392,22 +408,38 @@ void link(std::vector<IncidentReport>& incidents) {
 
 Result<Report> make_report(const flight::FlightFile& file, const ReportOptions& options) {
     Report report;
-    if (options.incident) FR_TRY(read_timeline(file, options.incident));  // says which incidents there are
     const auto symbols =
         options.symbols ? std::make_unique<Symbolizer>(file, Symbolizer::Options{options.debug_directories}) : nullptr;
     FR_ASSIGN(report.digest, Digest::gather(file, symbols.get()));
-    const auto seeds = choose(report.digest, options, report.incidents_left_out);
-    for (const IncidentSeed* seed : seeds) {
+    const auto incidents = numbered_incidents(report.digest);
+    report.lead = leading_incident(report.digest, incidents);
+    std::vector<size_t> chosen;
+    if (options.incident) {
+        if (*options.incident == 0 || *options.incident > incidents.size())
+            return std::unexpected(no_such_incident(*options.incident, incidents.size()));
+        report.lead = *options.incident;
+        chosen = {report.lead};
+    } else {
+        chosen = choose(incidents, report.lead, options.max_incidents);
+        report.incidents_left_out = incidents.size() - chosen.size() + report.digest.incidents_left_out;
+    }
+    for (const size_t number : chosen) {
         IncidentReport& incident = report.incidents.emplace_back();
-        incident.seed = seed;
-        incident.number = report.incidents.size();
+        const IncidentSeed* seed = incident.seed = incidents[number - 1];
+        incident.number = number;
+        incident.in_full = options.all || number == report.lead;
         LastCalls calls;
-        if (seed->pid != 0 && report.digest.syscalls != 0 && seed->kind != IncidentKind::request)
-            calls = CallReader(file, *seed, options.last_calls, report.digest.info.arch()).read();
-        judge({report.digest, *seed, calls}, incident);
+        if (incident.in_full && seed->pid != 0 && report.digest.syscalls != 0 && seed->kind != IncidentKind::request)
+            calls = CallReader(file, *seed, options.last_calls, report.digest).read();
+        CallActivity activity;
+        if (incident.in_full && (seed->kind == IncidentKind::request || seed->kind == IncidentKind::other))
+            activity = read_activity(file, calls_from(file, seed->time_ns, calls_read_max, activity_ns), seed->time_ns,
+                                     report.digest.info.arch());
+        judge({report.digest, *seed, calls, activity}, incident);
     }
     link(report.incidents);
     add_deaths(report);
+    add_ending(report, file);
     add_window_limits(report, file);
     add_loss_limits(report);
     add_recorder_limits(report);

@@ -26,7 +26,8 @@ struct Statement {
 
 struct IncidentReport {
     const IncidentSeed* seed = nullptr;     // of the digest
-    size_t number = 0;                      // in this report, from 1
+    size_t number = 0;                      // incidents.h; what --incident takes
+    bool in_full = true;                    // false: verdict and "why" alone are to be shown
     std::string verdict;                    // one line: what died and why
     std::string cause;                      // for programs: "oom_cgroup", "oom_global", "crash", …, "unknown"
     std::vector<Statement> statements;      // in the order they are to be read
@@ -36,22 +37,25 @@ struct IncidentReport {
 
 struct Report {
     Digest digest;
-    std::vector<IncidentReport> incidents;  // by time; the last one is what the dump was made for, as a rule
+    std::vector<IncidentReport> incidents;  // by time
+    size_t lead = 0;                        // number of the one that the file is about, or that was asked for; 0: none
+    std::optional<Statement> ending;        // a recording that was not stopped: how it ended
     std::vector<Statement> deaths;          // processes that a signal ended and that no incident is about
     std::vector<Statement> limits;          // what this flight cannot tell, and why
     uint64_t incidents_left_out = 0;        // too many to describe, or not asked for
 };
 
 struct ReportOptions {
-    std::optional<uint64_t> incident{};  // only the incident of this trigger number
-    size_t max_incidents = 20;           // described at length; those with a dump first
+    std::optional<uint64_t> incident{};  // only this one, by its number (incidents.h)
+    bool all = true;                     // false: only the leading incident in full, the others in short
+    size_t max_incidents = 20;           // described; the leading one and those with a dump first
     size_t last_calls = 15;              // of the victim, as evidence
     bool symbols = true;                 // name the frames of user stacks from local files
     std::vector<std::string> debug_directories{};
 };
 
 // Reads the vital track once, then system calls around each incident. Code::not_found for an incident that is not
-// there.
+// there, with those there are.
 Result<Report> make_report(const flight::FlightFile& file, const ReportOptions& options);
 
 // use_color as for replay.

@@ -34,24 +34,26 @@ void moment(JsonLine& json, const flight::FlightFile& file, uint64_t time_ns) {
     json.number("boot_ns", time_ns);
 }
 
+void statement(JsonLine& json, const flight::FlightFile& file, const Statement& one) {
+    json.open();
+    json.text("topic", one.topic);
+    json.text("text", one.text);
+    json.boolean("known", one.known);
+    json.key("evidence").open('[');
+    for (const auto& line : one.evidence) {
+        json.open();
+        moment(json, file, line.time_ns);
+        json.text("text", line.text);
+        json.close();
+    }
+    json.close(']');
+    json.close();
+}
+
 void statements(JsonLine& json, const flight::FlightFile& file, std::string_view key,
                 const std::vector<Statement>& list) {
     json.key(key).open('[');
-    for (const auto& statement : list) {
-        json.open();
-        json.text("topic", statement.topic);
-        json.text("text", statement.text);
-        json.boolean("known", statement.known);
-        json.key("evidence").open('[');
-        for (const auto& line : statement.evidence) {
-            json.open();
-            moment(json, file, line.time_ns);
-            json.text("text", line.text);
-            json.close();
-        }
-        json.close(']');
-        json.close();
-    }
+    for (const auto& one : list) statement(json, file, one);
     json.close(']');
 }
 
@@ -114,7 +116,7 @@ void incident(JsonLine& json, const flight::FlightFile& file, const IncidentRepo
     json.key("trigger");
     if (seed.trigger != nullptr) {
         json.open();
-        json.number("incident", seed.trigger->incident);
+        json.number("incident", seed.trigger->number);
         json.text("reason", trigger_name(seed.trigger->kind));
         json.number("suppressed", seed.trigger->suppressed);
         json.text("text", seed.trigger->text);
@@ -165,6 +167,16 @@ void append_report_json(std::string& out, const std::string& name, const flight:
     for (const auto& one : report.incidents) incident(json, file, one);
     json.close(']');
     json.number("incidents_left_out", report.incidents_left_out);
+    json.key("lead");
+    if (report.lead != 0)
+        json.number(report.lead);
+    else
+        json.null();
+    json.key("ending");
+    if (report.ending)
+        statement(json, file, *report.ending);
+    else
+        json.null();
     statements(json, file, "deaths", report.deaths);
     statements(json, file, "limits", report.limits);
     json.close();

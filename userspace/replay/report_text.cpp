@@ -2,6 +2,7 @@
 // A report for people: the verdict in the first lines, then statements with their evidence, then what is not known.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <set>
@@ -38,6 +39,13 @@ std::string_view heading(std::string_view topic) {
         {"which_program", "Which program"},
         {"waiting", "Waiting"},
         {"previous", "Before"},
+        {"incidents_before", "Before"},
+        {"activity", "System calls"},
+        {"slow_calls", "Slow calls"},
+        {"unfinished", "Not returned"},
+        {"largest", "Largest"},
+        {"busiest", "Busiest"},
+        {"message", "Message"},
     };
     for (const auto& [name, text] : headings)
         if (name == topic) return text;
@@ -50,7 +58,9 @@ class Writer {
         : out_(out), file_(file), report_(report), paint_(Palette::of(color)) {}
 
     void header(const std::string& name);
-    void summary();
+    void nothing();
+    void ending();
+    void others();
     void incident(const IncidentReport& incident);
     void deaths();
     void limits();
@@ -126,26 +136,52 @@ void Writer::header(const std::string& name) {
     out_ += '\n';
 }
 
-void Writer::summary() {
-    const auto& incidents = report_.incidents;
-    if (incidents.empty()) {
-        out_ += '\n';
-        title(
-            "VERDICT: unknown. Nothing in this flight died of a signal, an OOM kill or a limit, and no dump was asked "
-            "for.");
+// Without incidents: what can be said instead.
+void Writer::nothing() {
+    out_ += '\n';
+    const Digest& d = report_.digest;
+    if (d.events + d.syscalls == 0) {
+        title("VERDICT: unknown: " + report_.limits.front().text);
         return;
     }
-    if (incidents.size() == 1) return;
+    if (report_.ending) {
+        title("VERDICT: " + std::string(report_.ending->known ? "" : "unknown. ") +
+              "Nothing in this flight died of a signal, an OOM kill or a limit, but it broke off.");
+        return;
+    }
+    title(
+        "VERDICT: unknown. Nothing in this flight died of a signal, an OOM kill or a limit, and no dump was asked "
+        "for.");
+}
+
+void Writer::ending() {
+    if (!report_.ending) return;
+    fmt::format_to(std::back_inserter(out_), "  {:<14} ", "Recording");
+    out_ += paint_.yellow;
+    wrapped(report_.ending->text, 17);
+    out_ += paint_.reset;
+    evidence(report_.ending->evidence, report_.digest.timeline.reference_or_end(), 6);
+}
+
+// The incidents that are told in short, nearest to the leading one first in the reader's mind: by time.
+void Writer::others() {
+    const auto others = std::count_if(report_.incidents.begin(), report_.incidents.end(),
+                                      [](const IncidentReport& one) { return !one.in_full; });
+    if (others == 0) return;
     out_ += '\n';
-    title(fmt::format("{} incidents", incidents.size()));
+    title(fmt::format("{} other incident{} in this flight (--incident N tells one in full, --all all of them)", others,
+                      others == 1 ? "" : "s"));
     const uint64_t reference = report_.digest.timeline.reference_or_end();
-    for (const auto& incident : incidents) {
+    for (const auto& incident : report_.incidents) {
+        if (incident.in_full) continue;
         fmt::format_to(std::back_inserter(out_), "  {:>2}. ", incident.number);
+        const size_t begin = out_.size();
         append_offset(out_, incident.seed->time_ns, reference);
-        fmt::format_to(std::back_inserter(out_), "  {}{}\n", incident.verdict,
-                       incident.seed->trigger != nullptr
-                           ? fmt::format(" [incident {} of the recording]", incident.seed->trigger->incident)
-                           : "");
+        if (out_.size() - begin < 11) out_.insert(begin, 11 - (out_.size() - begin), ' ');
+        out_ += "  ";
+        std::string text = incident.verdict;
+        if (incident.seed->trigger != nullptr) text += fmt::format(" [trigger {}]", incident.seed->trigger->number);
+        wrapped(text, 19);
     }
 }
 
@@ -154,16 +190,17 @@ void Writer::incident(const IncidentReport& incident) {
     printed_.clear();
     out_ += '\n';
     out_ += paint_.red;
-    if (report_.incidents.size() > 1) fmt::format_to(std::back_inserter(out_), "{}. ", incident.number);
+    if (report_.incidents.size() > 1 || incident.number > 1)
+        fmt::format_to(std::back_inserter(out_), "{}. ", incident.number);
     out_ += "VERDICT: ";
     out_ += paint_.reset;
     out_ += paint_.bold;
     wrapped(incident.verdict, 9);
     out_ += paint_.reset;
-    fmt::format_to(
-        std::back_inserter(out_), "  {:<14} {} (@{}.{:09} since boot{})\n", "When",
-        format_utc(file_.realtime_of(seed.time_ns)), seed.time_ns / 1'000'000'000, seed.time_ns % 1'000'000'000,
-        seed.trigger != nullptr ? fmt::format(", incident {} of the recording", seed.trigger->incident) : "");
+    fmt::format_to(std::back_inserter(out_), "  {:<14} {} (@{}.{:09} since boot{})\n", "When",
+                   format_utc(file_.realtime_of(seed.time_ns)), seed.time_ns / 1'000'000'000,
+                   seed.time_ns % 1'000'000'000,
+                   seed.trigger != nullptr ? fmt::format(", trigger {} of the recording", seed.trigger->number) : "");
     if (seed.trigger != nullptr && seed.trigger->suppressed != 0)
         fmt::format_to(std::back_inserter(out_), "  {:<14} {} triggers before it made no dump of their own\n",
                        "Suppressed", seed.trigger->suppressed);
@@ -217,8 +254,17 @@ void append_report_text(std::string& out, const std::string& name, const flight:
                         bool use_color) {
     Writer writer(out, file, report, use_color);
     writer.header(name);
-    writer.summary();
-    for (const auto& incident : report.incidents) writer.incident(incident);
+    if (report.incidents.empty()) {
+        writer.nothing();
+        writer.ending();
+    }
+    // The one that the file is about, then how the recording ended, then what else happened.
+    for (const auto& incident : report.incidents)
+        if (incident.number == report.lead) writer.incident(incident);
+    if (!report.incidents.empty()) writer.ending();
+    for (const auto& incident : report.incidents)
+        if (incident.in_full && incident.number != report.lead) writer.incident(incident);
+    writer.others();
     writer.deaths();
     writer.limits();
 }

@@ -20,7 +20,7 @@ std::string_view comm_view(const char (&comm)[FR_COMM_LEN]) { return {comm, strn
 
 }  // namespace
 
-ReplayState::ReplayState(Arch arch) : arch_(arch) {
+ReplayState::ReplayState(Arch arch, std::shared_ptr<const EarlyNames> early) : arch_(arch), early_(std::move(early)) {
     names_.emplace_back();
     fill_fd_effects(arch, effect_);
 }
@@ -48,7 +48,10 @@ std::string_view ReplayState::comm_of(uint32_t tid, uint32_t pid) const {
     if (const auto it = threads_.find(tid); it != threads_.end() && it->second.comm[0] != '\0')
         return {it->second.comm.data(), strnlen(it->second.comm.data(), FR_COMM_LEN)};
     const Process* process = find(pid);
-    return process == nullptr ? std::string_view{} : std::string_view(process->comm);
+    if (process != nullptr && !process->comm.empty()) return process->comm;
+    if (early_ == nullptr) return {};
+    const std::string_view name = early_->find(tid);
+    return name.empty() ? early_->find(pid) : name;
 }
 
 std::string_view ReplayState::cgroup_path(uint64_t cgroup_id) const {

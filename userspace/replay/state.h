@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -18,6 +19,7 @@
 
 #include "schemas/syscalls/syscalls.h"
 #include "userspace/flight/event_ref.h"
+#include "userspace/replay/early_names.h"
 
 namespace flightrec::replay {
 
@@ -75,7 +77,8 @@ class ReplayState {
     static constexpr size_t max_names = 1u << 20;  // distinct file names kept; later ones are "not known"
     static constexpr uint32_t max_fd = 65536;      // descriptors above are not named
 
-    explicit ReplayState(Arch arch = schemas::host_arch());
+    // early: names for threads that nothing has named yet, kept; nullptr: they have none.
+    explicit ReplayState(Arch arch = schemas::host_arch(), std::shared_ptr<const EarlyNames> early = nullptr);
 
     // Call begin() before an event is looked at and end() after: begin() learns what the event makes known (a new
     // process, an opened file), end() forgets what it ends (a closed file, an exited thread).
@@ -126,6 +129,7 @@ class ReplayState {
     [[nodiscard]] std::string resolve(const Process& process, int64_t dirfd, std::string_view path) const;
 
     Arch arch_;
+    std::shared_ptr<const EarlyNames> early_;
     std::array<uint8_t, schemas::kSyscallLimit> effect_{};  // by system call number: what it does to descriptors
     std::deque<Process> processes_;
     std::unordered_map<uint32_t, ProcessIndex> current_;  // by pid

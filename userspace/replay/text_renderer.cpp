@@ -130,4 +130,37 @@ bool hidden_in_text(const flight::EventRef& event) {
     }
 }
 
+void cut_lines(std::string& out, size_t begin, size_t columns) {
+    std::string cut;
+    bool colored = false;
+    size_t column = 0, last_at = 0, last_size = 0;  // of the last character that is seen
+    for (size_t i = begin; i < out.size(); ++i) {
+        const char c = out[i];
+        if (c == '\n') {
+            if (column > columns && colored) cut += "\x1b[0m";
+            cut += c;
+            column = 0;
+            colored = false;
+        } else if (c == '\x1b') {
+            const size_t end = out.find('m', i);  // ours: nothing from the file has control characters
+            if (end == std::string::npos) break;
+            colored = true;
+            if (column <= columns) cut.append(out, i, end - i + 1);
+            i = end;
+        } else if ((static_cast<unsigned char>(c) & 0xc0) == 0x80) {  // the rest of a UTF-8 character
+            if (column > columns) continue;
+            cut += c;
+            ++last_size;
+        } else if (++column <= columns) {
+            last_at = cut.size();
+            last_size = 1;
+            cut += c;
+        } else if (column == columns + 1) {
+            cut.replace(last_at, last_size, "\xe2\x80\xa6");
+        }
+    }
+    out.resize(begin);
+    out += cut;
+}
+
 }  // namespace flightrec::replay

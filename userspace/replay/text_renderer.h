@@ -61,4 +61,8 @@ class TextRenderer {
 // and cgroups, of which there are many a second.
 [[nodiscard]] bool hidden_in_text(const flight::EventRef& event);
 
+// Cuts every line of out from `begin` on to so many columns; the last one of a line that was cut is "…". Colours take
+// no room and end with the line.
+void cut_lines(std::string& out, size_t begin, size_t columns);
+
 }  // namespace flightrec::replay

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 
 #include "userspace/base/result.h"
 #include "userspace/flight/reader.h"
+#include "userspace/replay/early_names.h"
 
 namespace flightrec::replay {
 
@@ -17,23 +19,25 @@ struct Trigger {
     uint64_t time_ns = 0;     // of the event that rang, CLOCK_BOOTTIME
     uint64_t kind = 0;        // enum fr_trigger
     uint32_t pid = 0;         // 0: none
-    uint64_t incident = 0;    // its number within the recording
+    uint64_t number = 0;      // within the recording
     uint64_t suppressed = 0;  // triggers like it that made no incident before
     std::string text;         // --reason, or what the rule said
 };
 
 struct Timeline {
     uint64_t first_ns = 0, last_ns = 0;
-    std::vector<Trigger> triggers;  // oldest first
-    // What relative times count from: the chosen trigger, else nothing.
+    std::vector<Trigger> triggers;            // oldest first
+    std::shared_ptr<const EarlyNames> early;  // owned by this and by the states that were given it
+    // What relative times count from: the trigger of the dump, or the incident that was asked for; else nothing.
     std::optional<uint64_t> reference_ns;
 
-    [[nodiscard]] uint64_t reference_or_end() const { return reference_ns.value_or(last_ns); }
+    bool from_end = false;  // a running recorder's window: times count from its end, which is now
+
+    [[nodiscard]] uint64_t reference_or_end() const { return from_end ? last_ns : reference_ns.value_or(last_ns); }
 };
 
-// Reads the vital track once. incident: the trigger to count from; nullopt: the last one. Code::not_found when the file
-// has no incident of that number (the message lists those it has).
-Result<Timeline> read_timeline(const flight::FlightFile& file, std::optional<uint64_t> incident);
+// Reads the vital track once. Times count from the trigger that the dump was made for, else from the last one.
+Timeline read_timeline(const flight::FlightFile& file);
 
 // The wall clock as a FlightFile maps it, apart so that it can be replaced.
 struct WallClock {
@@ -61,9 +65,11 @@ class FileClock final : public WallClock {
 };
 
 // A moment as --since and --until take it, to CLOCK_BOOTTIME: "-10s" and "+2s" from the reference, "0", "@123.4"
-// seconds since boot, "2026-11-23T11:10:02.5Z", "2026-11-23 11:10:02" and "2026-11-23T13:10:02+02:00" (RFC 3339; UTC
-// where nothing else is said). option: its name, for the message; a wall-clock time that came twice, because the clock
-// was set back, is the first of the two for "--since" and the last for all others.
+// seconds since boot, "2026-11-23T11:10:02.5Z", "2026-11-23 11:10:02", "2026-11-23" and "2026-11-23T13:10:02+02:00"
+// (RFC 3339; UTC where nothing else is said), "11:10" and "11:10:02.5" (the last such time before the end of the
+// flight), "today", "yesterday", "today 11:10" (days of the reader's clock, UTC). option: its name, for the message; a
+// wall-clock time that came twice, because the clock was set back, is the first of the two for "--since" and the last
+// for all others.
 Result<uint64_t> parse_moment(std::string_view option, std::string_view text, const Timeline& timeline,
                               const WallClock& clock);
 // The UTC form alone, to CLOCK_REALTIME; nullopt when it is no such time.

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "userspace/replay/activity.h"
 #include "userspace/replay/report.h"
 
 namespace flightrec::replay {
@@ -28,6 +29,7 @@ struct VerdictInput {
     const Digest& digest;
     const IncidentSeed& seed;
     const LastCalls& calls;
+    const CallActivity& activity;  // of dumps that were asked for; else empty
 };
 
 // One file each. They set verdict and cause and add statements.

@@ -18,9 +18,16 @@ bool has_address(int signal) {
     return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP;
 }
 
+// abort(3) raises SIGABRT in the calling thread with tgkill(2); so does raise(3), which cannot be told from it.
+bool called_abort(const fr_crash& crash) {
+    constexpr int si_tkill = -6;
+    return crash.signal == SIGABRT && crash.code == si_tkill && crash.sender_pid == crash.event.pid;
+}
+
 // What the numbers themselves say; nothing is concluded from the program.
 std::string describe_fault(const fr_crash& crash) {
     std::string out = signal_name(crash.signal);
+    if (called_abort(crash)) return out + ": it called abort()";
     out += fmt::format(" ({}", signal_code_name(crash.signal, crash.code));
     if (const auto meaning = signal_code_meaning(crash.signal, crash.code); !meaning.empty())
         out += fmt::format(": {}", meaning);
@@ -44,8 +51,8 @@ void add_sender(const VerdictInput& in, IncidentReport& out) {
     if (!by_process) {
         s.text = "the kernel raised it, for what the thread itself did";
     } else if (crash.sender_pid == in.seed.pid) {
-        s.text =
-            crash.signal == SIGABRT ? "it raised the signal itself, as abort(3) does" : "it sent the signal to itself";
+        s.text = called_abort(crash) ? "it sent the signal to its own thread with tgkill, as abort(3) does"
+                                     : "it sent the signal to itself";
     } else if (crash.sender_pid != 0) {
         s.text = "the signal was sent by ";
         append_process_name(s.text, in.digest.state.comm_of(crash.sender_pid, crash.sender_pid), crash.sender_pid);
@@ -137,6 +144,33 @@ void add_loop(const VerdictInput& in, IncidentReport& out) {
     out.statements.push_back(std::move(s));
 }
 
+// What a program that aborts says first goes to standard error, whose contents are not recorded: that it wrote is. A
+// line that names it in the kernel log (through /dev/kmsg) is its message.
+void add_message(const VerdictInput& in, IncidentReport& out) {
+    constexpr uint64_t reach_ns = 2 * second;
+    if (!called_abort(in.seed.crash)) return;
+    Statement s{"message", {}, true, {}};
+    const std::string id = fmt::format("[{}]", in.seed.pid);
+    for (const auto& line : in.digest.kernel)
+        if (line.time_ns + reach_ns > in.seed.time_ns && line.time_ns <= in.seed.time_ns &&
+            line.text.find(id) != std::string::npos)
+            s.evidence.push_back(kernel_evidence(line));
+    if (!s.evidence.empty()) {
+        s.text = "what it said in the kernel log before";
+        out.statements.push_back(std::move(s));
+        return;
+    }
+    for (const auto& line : in.calls.last)
+        for (const std::string_view call : {" write(2", " writev(2", " sendmsg(2", " sendto(2"})
+            if (line.text.find(call) != std::string::npos) s.evidence.push_back(line);
+    s.known = false;
+    s.text = s.evidence.empty()
+                 ? "it wrote nothing to standard error in its last calls, and nothing of it is in the kernel log"
+                 : "what it wrote to standard error before is not known: contents are not recorded; look for it where "
+                   "its standard error goes";
+    out.statements.push_back(std::move(s));
+}
+
 void add_core(const VerdictInput& in, IncidentReport& out) {
     for (const auto& death : in.digest.deaths) {
         if (death.pid != in.seed.pid || death.time_ns < in.seed.time_ns) continue;
@@ -171,6 +205,7 @@ void crash_verdict(const VerdictInput& in, IncidentReport& out) {
     add_place(in, out);
     add_loop(in, out);
     add_sender(in, out);
+    add_message(in, out);
     add_core(in, out);
     add_calls(in, out);
     add_kernel_log(in, out, 1 * second, 2 * second, 20);

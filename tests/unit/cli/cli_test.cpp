@@ -94,6 +94,10 @@ TEST_F(CliTest, UsageErrorsAreOneLineAndExitWith2) {
     refused("replay --foo x", 2, "unknown option --foo; see 'flightrec replay --help'");
     refused("replay --foo=bar x", 2, "unknown option --foo;");
     refused("replay x y", 2, "unexpected argument \"y\"");
+    refused("repaly x", 2, "did you mean replay?");
+    refused("replay --falied x", 2, "unknown option --falied; did you mean --failed? See 'flightrec replay --help'");
+    refused("replay x --time releative", 2,
+            "--time: \"releative\" is none of relative, utc, boot, delta; did you mean relative?");
     refused("replay x --pid abc", 2, "--pid: \"abc\" is no number");
     refused("replay x --pid -1", 2, "--pid");
     refused("replay x --last 0", 2, "\"0\" is no positive number");
@@ -108,7 +112,7 @@ TEST_F(CliTest, ValuesOfFiltersAreCheckedAgainstTheFile) {
     refused("replay --class nope " + file, 2, "--class: there is no class \"nope\"");
     refused("replay --syscall opennat " + file, 2, "--syscall");
     refused("replay --errno ENOPE " + file, 2, "--errno");
-    refused("replay --since yesterday " + file, 2, "--since");
+    refused("replay --since tomorrow " + file, 2, "--since");
     refused("replay --slower-than fast " + file, 2, "--slower-than");
     refused("replay --incident 4 " + file, 3, "no such incident");
     refused("report --incident 4 " + file, 3, "no such incident");
@@ -137,6 +141,58 @@ TEST_F(CliTest, NewerFormatIsNamed) {
         raw.write(reinterpret_cast<const char*>(&header), sizeof header);
     }
     refused("replay " + path, 5, "newer flightrec");
+}
+
+TEST_F(CliTest, FlightsFromPipesAndCompressedOnes) {
+    const auto path = window("w.flight");
+    const auto whole = run("replay --time boot " + path).out;
+    ASSERT_EQ(std::count(whole.begin(), whole.end(), '\n'), 100);
+    const auto same = [&](const std::string& command) {
+        const Ran ran = shell(command);
+        EXPECT_EQ(ran.code, 0) << command << ran.err;
+        EXPECT_EQ(ran.out, whole) << command;
+    };
+    same(fmt::format("cat {} | {} replay --time boot -", path, FLIGHTREC_TOOL));
+    same(fmt::format("{} replay --time boot - < {}", FLIGHTREC_TOOL, path));
+    same(fmt::format("{} replay --time boot /dev/stdin < {}", FLIGHTREC_TOOL, path));
+    ASSERT_EQ(shell(fmt::format("zstd -q -o {0}.zst {0}; gzip -k {0}", path)).code, 0);
+    same(fmt::format("{} replay --time boot {}.zst", FLIGHTREC_TOOL, path));
+    same(fmt::format("cat {}.zst | {} replay --time boot -", path, FLIGHTREC_TOOL));
+    refused("replay " + path + ".gz", 2, "gunzip it first");
+    const Ran cut = shell(fmt::format("head -c 400 {}.zst | {} replay -", path, FLIGHTREC_TOOL));
+    EXPECT_EQ(cut.code, 6) << cut.err;
+    const Ran text = shell(fmt::format("echo hello | {} report -", FLIGHTREC_TOOL));
+    EXPECT_EQ(text.code, 6);
+    EXPECT_NE(text.err.find("standard input is not a flight file"), std::string::npos) << text.err;
+    EXPECT_EQ(shell(fmt::format("{} report - </dev/null", FLIGHTREC_TOOL)).code, 6);
+}
+
+TEST_F(CliTest, AQuestionWithoutAnAnswerSaysWhatTheFileHas) {
+    const auto path = window("w.flight");
+    const Ran ran = run("replay --comm nobody " + path);
+    EXPECT_EQ(ran.code, 0);
+    EXPECT_EQ(ran.out, "");
+    EXPECT_NE(ran.err.find("no event fits these options; the file has 101 events, from "), std::string::npos)
+        << ran.err;
+    EXPECT_EQ(run("replay --class kmsg " + path).err, "");
+}
+
+TEST_F(CliTest, AFullDiskIsOneLineAndAnError) {
+    const auto path = window("w.flight");
+    for (const auto& command : {"replay " + path, "report " + path, "verify " + path, std::string("--help")}) {
+        const Ran ran = shell(fmt::format("{} {} >/dev/full", FLIGHTREC_TOOL, command));
+        EXPECT_EQ(ran.code, 10) << command;
+        EXPECT_NE(ran.err.find("cannot write the output: No space left on device"), std::string::npos) << ran.err;
+        EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+    }
+}
+
+TEST_F(CliTest, LinesAreCutOnlyWhenAsked) {
+    const auto path = window("w.flight", 1);
+    EXPECT_EQ(shell(fmt::format("COLUMNS=20 {} replay --time boot --no-full {}", FLIGHTREC_TOOL, path)).out,
+              "   1.000000 kernel \u2026\n");
+    EXPECT_EQ(shell(fmt::format("COLUMNS=20 {} replay --time boot {}", FLIGHTREC_TOOL, path)).out,
+              "   1.000000 kernel <emerg> line 0\n");
 }
 
 TEST_F(CliTest, NegativeTimesAreNotOptions) {

@@ -3,6 +3,7 @@
 #include "userspace/replay/filter.h"
 
 #include "tests/unit/replay/story.h"
+#include "userspace/base/clock.h"
 
 namespace flightrec::replay::test {
 namespace {
@@ -48,12 +49,64 @@ TEST_F(FilterTest, Moments) {
     EXPECT_EQ(*moment("1970-01-01 00:18:20"), 100 * s);
     EXPECT_EQ(*moment("1970-01-01T00:18:20.25Z"), 100 * s + 250 * ms);
     EXPECT_EQ(*moment("1970-01-01T02:18:20+02:00"), 100 * s);
-    for (const auto* bad : {"", "10s", "soon", "-", "-10 s", "@", "@-1", "@1x", "2026-11-23", "2026-13-01 00:00:00",
-                            "2026-11-23 25:00:00", "2026-11-23 11:10:02 CET", "+5parsecs"}) {
+    EXPECT_EQ(*moment("00:18:20"), 100 * s) << "the flight ends at 00:20:00";
+    EXPECT_EQ(*moment("00:18:20.5"), 100 * s + 500 * ms);
+    EXPECT_EQ(*moment("00:18"), 80 * s);
+    EXPECT_EQ(*moment("02:18+02:00"), 80 * s);
+    const uint64_t midnight = realtime_ns() / (86400 * s) * (86400 * s) - 1000 * s;
+    EXPECT_EQ(*moment("today"), midnight);
+    EXPECT_EQ(*moment("today 11:10"), midnight + (11 * 60 + 10) * 60 * s);
+    EXPECT_EQ(*moment("yesterday"), midnight - 86400 * s);
+    EXPECT_EQ(*moment("2026-11-23"), 1'795'392'000 * s - 1000 * s);
+    for (const auto* bad :
+         {"", "10s", "soon", "-", "-10 s", "@", "@-1", "@1x", "11", "11:1", "24:00", "today11:10", "today x",
+          "2026-13-01 00:00:00", "2026-11-23 25:00:00", "2026-11-23 11:10:02 CET", "+5parsecs"}) {
         const auto result = moment(bad);
         ASSERT_FALSE(result.has_value()) << bad;
         EXPECT_EQ(result.error().code, Code::usage);
     }
+}
+
+TEST_F(FilterTest, InARunningRecordersWindowTimesCountFromItsEnd) {
+    timeline.from_end = true;
+    EXPECT_EQ(*moment("-10s"), 190 * s);
+}
+
+TEST_F(FilterTest, AnExclamationMarkLeavesOut) {
+    const auto sample = record<fr_process_sample>(FR_CLASS_PROCESS_SAMPLE, 50 * s, 812, 812,
+                                                  [](fr_process_sample& e) { set_comm(e.comm, "hog"); });
+    const auto futex = call(50 * s, 812, 812, "futex", 0);
+    const auto read = call(50 * s, 812, 812, "read", 0);
+    const auto line = kmsg(50 * s, 3, "x");
+    for (const auto* samples : {"!samples", "!sample", "!process_sample"}) {
+        EXPECT_FALSE(matches({.classes = {samples}}, sample)) << samples;
+        EXPECT_TRUE(matches({.classes = {samples}}, read)) << samples;
+    }
+    EXPECT_FALSE(matches({.classes = {"samples", "!process_sample"}}, sample));
+    EXPECT_FALSE(matches({.classes = {"!syscall"}}, read));
+    EXPECT_FALSE(matches({.syscalls = {"!futex"}}, futex));
+    EXPECT_TRUE(matches({.syscalls = {"!futex"}}, read));
+    EXPECT_TRUE(matches({.syscalls = {"!futex"}}, line)) << "only what is named is left out";
+    EXPECT_FALSE(matches({.syscalls = {"futex"}}, line));
+    EXPECT_FALSE(matches({.comms = {"!h*"}}, sample));
+    EXPECT_TRUE(matches({.comms = {"!other"}}, sample));
+    EXPECT_FALSE(matches({.comms = {"h*", "!hog"}}, sample));
+    apply(record<fr_cgroup>(FR_CLASS_CGROUP, 10 * s, 0, 0, [](fr_cgroup& e) { e.cgroup_id = 7; },
+                            {{FR_BLOB_TEXT, "/noisy.slice/a"}}));
+    apply(process(812, 1, "hog", "hog", 5 * s, FR_PROCESS_PARENT_KNOWN, 7));
+    EXPECT_FALSE(matches({.cgroups = {"!/noisy.slice"}}, read));
+    EXPECT_TRUE(matches({.cgroups = {"!/other.slice"}}, read));
+    const auto filter = EventFilter::make({.classes = {"!fork"}}, timeline, clock, schemas::Arch::x86_64);
+    EXPECT_FALSE(filter->names_class(FR_CLASS_PROCESS_SAMPLE)) << "what text hides stays hidden";
+    EXPECT_TRUE(refused({.classes = {"!nope"}}).message.find("nope") != std::string::npos);
+}
+
+TEST_F(FilterTest, AMisspeltNameIsAnsweredWithTheNearest) {
+    EXPECT_NE(refused({.classes = {"syscal"}}).message.find("did you mean syscall?"), std::string::npos);
+    EXPECT_NE(refused({.classes = {"lifecycel"}}).message.find("did you mean lifecycle?"), std::string::npos);
+    EXPECT_NE(refused({.syscalls = {"opennat"}}).message.find("did you mean openat?"), std::string::npos);
+    EXPECT_NE(refused({.errnos = {"ENOENTT"}}).message.find("did you mean ENOENT?"), std::string::npos);
+    EXPECT_EQ(refused({.errnos = {"quite other"}}).message.find("did you mean"), std::string::npos);
 }
 
 TEST_F(FilterTest, WithoutATriggerTimesCountFromTheEnd) {

@@ -2,6 +2,7 @@
 // Text and JSON of every class.
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -111,6 +112,47 @@ TEST(Text, AnUnknownClassIsSaidToBeUnknown) {
     std::string out;
     append_event_text(out, {bytes, 0, 32}, ReplayState(schemas::Arch::x86_64), {});
     EXPECT_EQ(out, "event of class 200, which this version does not know");
+}
+
+TEST(Text, LinesAreCutToAWidth) {
+    const auto cut = [](std::string text, size_t columns) {
+        text.insert(0, "before ");
+        cut_lines(text, 7, columns);
+        return text.substr(7);
+    };
+    EXPECT_EQ(cut("abcdef\n", 6), "abcdef\n");
+    EXPECT_EQ(cut("abcdefg\n", 6), "abcde\u2026\n");
+    EXPECT_EQ(cut("abcdefg\nxy\nabcdefgh\n", 4), "abc\u2026\nxy\nabc\u2026\n");
+    EXPECT_EQ(cut("\u00e4\u00f6\u00fc\u00df\n", 3), "\u00e4\u00f6\u2026\n");
+    EXPECT_EQ(cut("\x1b[31mabc\x1b[0mdef\n", 4), "\x1b[31mabc\x1b[0m\u2026\x1b[0m\n");
+    EXPECT_EQ(cut("\x1b[31mabcdef\x1b[0m\n", 3), "\x1b[31mab\u2026\x1b[0m\n");
+}
+
+TEST(Text, AStackThatLeadsNowhereEndsThere) {
+    std::array<fr_frame, 4> list{};
+    const uint64_t addresses[] = {0, 0x401000, 0xbe552274c0854800, 0x402000};
+    for (size_t i = 0; i < list.size(); ++i) {
+        list[i].status = 2;
+        list[i].offset_or_ip = addresses[i];
+    }
+    const auto text =
+        text_of({record<fr_crash>(FR_CLASS_CRASH, 101 * s, 812, 812, [](fr_crash& e) { e.signal = 11; },
+                                  {{FR_BLOB_USTACK, {reinterpret_cast<const char*>(list.data()), sizeof list}}})});
+    const auto lines = lines_of(text);
+    ASSERT_EQ(lines.size(), 5u) << text;
+    EXPECT_EQ(lines[1], "        #0 ?? 0x0 (not in any mapping)") << "a call of a null pointer: its caller follows";
+    EXPECT_EQ(lines[2], "        #1 0x401000");
+    EXPECT_EQ(lines[3], "        #2 ?? 0xbe552274c0854800 (not in any mapping)");
+    EXPECT_NE(lines[4].find("lead nowhere"), std::string::npos);
+}
+
+TEST(Json, EventsThatTheRecorderMadeHaveNoCpu) {
+    auto made = record<fr_kmsg>(
+        FR_CLASS_KMSG, 101 * s, 0, 0, [](fr_kmsg&) {}, {{FR_BLOB_TEXT, "x"}}, 0xffff);
+    EXPECT_TRUE(nlohmann::json::parse(json_of({made}))["cpu"].is_null());
+    made = record<fr_kmsg>(
+        FR_CLASS_KMSG, 101 * s, 0, 0, [](fr_kmsg&) {}, {{FR_BLOB_TEXT, "x"}}, 3);
+    EXPECT_EQ(nlohmann::json::parse(json_of({made}))["cpu"], 3);
 }
 
 TEST(Json, EveryClassIsValidAgainstTheSchema) {

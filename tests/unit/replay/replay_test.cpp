@@ -206,6 +206,91 @@ TEST(Replay, AReaderThatGoesAwayEndsItQuietly) {
     ::close(ends[1]);
 }
 
+TEST(Replay, AnExecIsShownOnce) {
+    Story story;
+    const auto exec = [&](uint64_t at, uint32_t tid) {
+        story.add(record<fr_exec>(FR_CLASS_EXEC, at, tid, tid, [](fr_exec& e) { set_comm(e.comm, "ls"); },
+                                  {{FR_BLOB_FILENAME, "/bin/ls"}}));
+    };
+    const auto refused = [&](uint64_t at, uint32_t tid) {
+        story.add(record<fr_exec_failed>(FR_CLASS_EXEC_FAILED, at, tid, tid, [](fr_exec_failed& e) { e.error = -2; },
+                                         {{FR_BLOB_FILENAME, "/no"}}));
+    };
+    exec(10 * s, 100);
+    story.add(call(10 * s + 10, 100, 100, "execve", 0));
+    refused(11 * s, 101);  // its event first
+    story.add(call(11 * s + 10, 101, 101, "execve", -ENOENT));
+    for (uint64_t i = 0; i < 2; ++i) {  // the call first
+        story.add(call(12 * s + i * ms, 102, 102, "execve", -ENOENT));
+        refused(12 * s + i * ms + 10, 102);
+    }
+    story.add(call(13 * s, 103, 103, "execve", 0));  // its event is not in the file
+    auto file = story.store();
+    const auto count = [&](const ReplayOptions& options) { return lines_of(replayed(file, options)).size(); };
+    EXPECT_EQ(count({}), 5u) << replayed(file, {});
+    EXPECT_EQ(count({.everything = true}), 10u) << "and the ledger";
+    EXPECT_EQ(count({.filter = {.syscalls = {"execve"}}}), 5u);
+    EXPECT_EQ(count({.filter = {.classes = {"exec"}}}), 1u);
+    EXPECT_EQ(count({.format = Format::json}), 10u);
+}
+
+TEST(Replay, AThreadIsCalledWhatItIsCalledLaterWhereNothingNamedItBefore) {
+    Story story;
+    story.add(call(10 * s, 100, 100, "read", 0));
+    story.add(call(10 * s, 200, 201, "read", 0));
+    story.add(record<fr_rename>(FR_CLASS_RENAME, 11 * s, 100, 100, [](fr_rename& e) {
+        e.target_pid = e.target_tid = 100;
+        set_comm(e.old_comm, "python3");
+        set_comm(e.new_comm, "sleep");
+    }));
+    story.add(call(12 * s, 100, 100, "read", 0));
+    story.add(record<fr_exit>(FR_CLASS_EXIT, 13 * s, 200, 201, [](fr_exit& e) { set_comm(e.comm, "worker"); }));
+    auto file = story.store();
+    const auto lines = lines_of(replayed(file, {.filter = {.syscalls = {"read"}}}));
+    ASSERT_EQ(lines.size(), 3u);
+    EXPECT_NE(lines[0].find("python3[100]"), std::string::npos) << lines[0];
+    EXPECT_NE(lines[1].find("worker[200/201]"), std::string::npos) << lines[1];
+    EXPECT_NE(lines[2].find("sleep[100]"), std::string::npos) << lines[2];
+}
+
+TEST(Replay, FollowingAFileThatNobodyWritesEnds) {
+    auto story = cgroup_oom_story();
+    auto file = story.store();
+    EXPECT_FALSE(replayed(file, {.follow = true, .path = story.path()}).empty());
+}
+
+TEST(Replay, FollowGoesOnWithTheNextRecorderAndEndsWithTheLast) {
+    TempDir dir;
+    const auto path = dir / "window.flight";
+    auto first = std::make_unique<LiveWindow>(path, "{}");
+    first->vital({kmsg(10 * s, 6, "of the first")});
+    auto file = flight::FlightFile::open(path);
+    ASSERT_TRUE(file.has_value());
+    ASSERT_TRUE(file->live());
+    std::string text;
+    std::thread follower([&] { text = replayed(*file, {.follow = true, .path = path}); });
+    first->vital({kmsg(11 * s, 6, "more of the first")});
+    first.reset();
+    std::filesystem::remove(path);
+    {
+        LiveWindow second(path, "{}");
+        second.vital({kmsg(12 * s, 6, "of the second")});
+        // Until the follower has it open: its descriptor beside ours.
+        const auto open_twice = [&] {
+            size_t count = 0;
+            for (const auto& fd : std::filesystem::directory_iterator("/proc/self/fd")) {
+                std::error_code ignored;
+                count += std::filesystem::read_symlink(fd, ignored) == path ? 1 : 0;
+            }
+            return count >= 2;
+        };
+        while (!open_twice()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    follower.join();
+    for (const auto* part : {"of the first", "more of the first", "of the second"})
+        EXPECT_NE(text.find(part), std::string::npos) << text;
+}
+
 TEST(Replay, AnIncidentThatIsNotThereIsSaidSo) {
     auto story = cgroup_oom_story();
     auto file = story.store();
@@ -214,7 +299,7 @@ TEST(Replay, AnIncidentThatIsNotThereIsSaidSo) {
     const auto done = replay(file, {.incident = 7}, out, stop);
     ASSERT_FALSE(done.has_value());
     EXPECT_EQ(done.error().code, Code::not_found);
-    EXPECT_NE(done.error().message.find("it has 1"), std::string::npos);
+    EXPECT_NE(done.error().message.find("the only one in this file is 1"), std::string::npos);
 }
 
 }  // namespace
