@@ -124,6 +124,7 @@ struct KmsgReader::Impl {
     void hold(const Held& line, std::string_view plain, const Emit& emit);
     void let_go(Held& line, const Emit& emit);
     std::optional<uint64_t> claim(std::string_view line);
+    Held* held_after(uint64_t seq);
     void expire(uint64_t now, const Emit& emit);
     [[nodiscard]] uint64_t boot_time_of(uint64_t stamp_ns) const {
         const int64_t t = static_cast<int64_t>(stamp_ns) + offset_ns;
@@ -227,6 +228,14 @@ void KmsgReader::Impl::hold(const Held& line, std::string_view plain, const Emit
     place->cut = plain.size() > place->text.size();
     place->size = std::min(plain.size(), place->text.size());
     plain.copy(place->text.data(), place->size);
+}
+
+// The oldest line that waits, of those numbered `seq` and above.
+Held* KmsgReader::Impl::held_after(uint64_t seq) {
+    Held* oldest = nullptr;
+    for (Held& h : held)
+        if (h.used && h.seq >= seq && (oldest == nullptr || h.seq < oldest->seq)) oldest = &h;
+    return oldest;
 }
 
 // When the line was printed, if announcements make up the whole of it; they are used up then. A line printed in pieces
@@ -358,13 +367,14 @@ void KmsgReader::announce(std::string_view text, bool cut, uint64_t at_ns, const
     place->order = ++impl.announcements;
     place->size = std::min(text.size(), place->text.size());
     text.copy(place->text.data(), place->size);
-    for (Held& h : impl.held) {
-        const auto at = h.used ? impl.claim(h.view()) : std::nullopt;
+    // Oldest line first: the kernel may print the same text twice, and each has its own time.
+    for (Held* h = impl.held_after(0); h != nullptr; h = impl.held_after(h->seq + 1)) {
+        const auto at = impl.claim(h->view());
         if (!at) continue;
-        h.used = false;
+        h->used = false;
         --impl.counts.waiting;
-        impl.calibrate(h.stamp_ns, *at);
-        impl.emit_line(h, h.view(), *at, emit);
+        impl.calibrate(h->stamp_ns, *at);
+        impl.emit_line(*h, h->view(), *at, emit);
     }
 }
 

@@ -169,6 +169,21 @@ TEST_F(Kmsg, AnAnnouncementServesOneLineOnly) {
     EXPECT_EQ(got_.size(), 1u);
 }
 
+TEST_F(Kmsg, OfEqualLinesTheOlderOneIsAnnouncedFirst) {
+    auto kmsg = reader({.only_announced = true});
+    put(1, "another");
+    put(2, "same");
+    kmsg.read(got_.emit());
+    kmsg.announce("another", false, boot_ns(), got_.emit());  // its place is free for the next line
+    put(3, "same");
+    kmsg.read(got_.emit());
+    kmsg.announce("same", false, boot_ns(), got_.emit());
+    kmsg.announce("same", false, boot_ns(), got_.emit());
+    ASSERT_EQ(got_.size(), 3u);
+    EXPECT_EQ(got_.as<fr_kmsg>(1).seq, 2u);
+    EXPECT_EQ(got_.as<fr_kmsg>(2).seq, 3u);
+}
+
 TEST_F(Kmsg, PiecesOfALineAndCutAnnouncementsFindIt) {
     auto kmsg = reader({.only_announced = true});
     kmsg.announce("CPU: 1 ", false, boot_ns(), got_.emit());
