@@ -14,6 +14,10 @@ static __always_inline bool cgroup_wanted(u8 cls, struct cgroup* cgroup) {
     return BPF_CORE_READ(cgroup, root, hierarchy_id) == 0 && cgroup_in_scope(cgroup);
 }
 
+/* bpf_strncmp() (5.17) wants a constant address in read-only memory. */
+#define SCOPE_RENEW(i) \
+    if (i < scope_count && !bpf_strncmp(name, FR_SCOPE_PATH, (const char*)scope_path[i])) c->scope_cgroup[i] = id;
+
 static __always_inline int record_cgroup(u32 op, struct cgroup* cgroup, const char* path) {
     if (!cgroup_wanted(FR_CLASS_CGROUP, cgroup)) return 0;
     struct fr_cgroup* e = scratch_slot(FR_SCRATCH_CGROUP);
@@ -31,8 +35,23 @@ static __always_inline int record_cgroup(u32 op, struct cgroup* cgroup, const ch
 }
 
 /* include/trace/events/cgroup.h: TP_PROTO(struct cgroup *cgrp, const char *path) */
+/* A cgroup of the scope that was removed and is made again has another id, and stays in the scope: from its first
+ * process on, which a look from user space would come too late for. */
+static __always_inline void renew_scope(struct cgroup* cgroup, const char* path) {
+    struct fr_control* c = control_now();
+    char* name = scratch_slot(FR_SCRATCH_CGROUP);
+    if (scope_count == 0 || !c || !name || BPF_CORE_READ(cgroup, root, hierarchy_id) != 0) return;
+    if (bpf_probe_read_kernel_str(name, FR_SCOPE_PATH, path) <= 1) return;
+    u64 id = BPF_CORE_READ(cgroup, kn, id);
+    SCOPE_RENEW(0)
+    SCOPE_RENEW(1) SCOPE_RENEW(2) SCOPE_RENEW(3) SCOPE_RENEW(4) SCOPE_RENEW(5) SCOPE_RENEW(6) SCOPE_RENEW(7)
+}
+
 SEC("tp_btf/cgroup_mkdir")
-int cgroup_mkdir_tp(u64* ctx) { return record_cgroup(FR_CGROUP_MKDIR, (void*)ctx[0], (void*)ctx[1]); }
+int cgroup_mkdir_tp(u64* ctx) {
+    renew_scope((void*)ctx[0], (void*)ctx[1]);
+    return record_cgroup(FR_CGROUP_MKDIR, (void*)ctx[0], (void*)ctx[1]);
+}
 
 SEC("tp_btf/cgroup_rmdir")
 int cgroup_rmdir_tp(u64* ctx) { return record_cgroup(FR_CGROUP_RMDIR, (void*)ctx[0], (void*)ctx[1]); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-/* The files on a crashed thread's stack, with their addresses: looked up on its way out, while its memory is still
- * there (when the signal is delivered a spin lock is held, under which mappings can be looked at once only). */
+/* The files mapped as code in a crashed process, with their addresses: those on its stack first, then all others.
+ * Looked up on its way out, while its memory is still there (when the signal is delivered a spin lock is held, under
+ * which mappings can be looked at once only). */
 #include "blob.h"
 #include "filter.h"
 #include "path.h"
@@ -8,7 +9,12 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define MODULES_MAX 16
+#define MODULES_MAX 16           /* on the stack */
+#define MAPPING_STEPS (1u << 18) /* some four a mapping, of which there are 65530 at most as things come */
+#define ALL_MODULES_MAX 512
+#define VM_EXEC 4
+#define FULL_LISTS 4                        /* in a crash loop so many lists … */
+#define FULL_LISTS_PERIOD_NS 10000000000ull /* … in this time are whole, the others of the stack alone */
 
 struct module_walk {
     struct task_struct* task;
@@ -17,6 +23,7 @@ struct module_walk {
     struct file* file;
     u32 found;
     u64 seen[MODULES_MAX];
+    struct vma_walk vmas;
 };
 
 static long take_vma(struct task_struct* task, struct vm_area_struct* vma, void* context) {
@@ -47,7 +54,7 @@ static __always_inline void record_module(struct module_walk* w) {
     struct fs_struct* fs = BPF_CORE_READ(task, fs);
     e->start = w->start;
     e->end = w->end;
-    e->offset = w->pgoff << 12;
+    e->offset = bytes_of_pages(w->pgoff);
     e->inode = BPF_CORE_READ(inode, i_ino);
     e->dev = BPF_CORE_READ(inode, i_sb, s_dev);
     struct draft d = {.base = e, .used = sizeof(*e)};
@@ -71,6 +78,35 @@ static long module_step(u32 index, void* context) {
     return 0;
 }
 
+static long mapping_step(u32 index, void* context) {
+    struct module_walk* w = context;
+    struct crash_frames* frames = w->frames;
+    struct vm_area_struct* vma = NULL;
+    (void)index;
+    bool last = vma_step(&w->vmas, &vma);
+    if (!vma) return last;
+    w->file = BPF_CORE_READ(vma, vm_file);
+    if (!w->file || !(BPF_CORE_READ(vma, vm_flags) & VM_EXEC)) return last;
+    w->start = BPF_CORE_READ(vma, vm_start);
+    w->end = BPF_CORE_READ(vma, vm_end);
+    w->pgoff = BPF_CORE_READ(vma, vm_pgoff);
+    if (seen_before(w)) return last;
+    /* Counted in the map: a counter of its own would make the verifier walk through every value of it. */
+    if (frames->count++ >= ALL_MODULES_MAX) return 1;
+    record_module(w);
+    return last;
+}
+
+static __always_inline bool whole_list_admitted(void) {
+    struct flood_key key = {.tgid = 0, .what = FR_CLASS_MODULE << 24};
+    u64 now = bpf_ktime_get_boot_ns();
+    struct flood* f = bpf_map_lookup_elem(&floods, &key);
+    if (f && now - f->since_ns <= FULL_LISTS_PERIOD_NS) return __sync_fetch_and_add(&f->told, 1) < FULL_LISTS;
+    struct flood first = {.since_ns = now, .told = 1};
+    bpf_map_update_elem(&floods, &key, &first, BPF_ANY);
+    return true;
+}
+
 static __always_inline int record_modules(void) {
     u32 tid = (u32)bpf_get_current_pid_tgid();
     struct crash_frames* frames = bpf_map_lookup_elem(&crash_stacks, &tid);
@@ -79,6 +115,11 @@ static __always_inline int record_modules(void) {
     if (wanted(FR_CLASS_MODULE, task)) {
         struct module_walk w = {.task = task, .frames = frames};
         bpf_loop(FR_CRASH_FRAMES, module_step, &w, 0);
+        if (whole_list_admitted()) {
+            frames->count = 0;
+            begin_vma_walk(&w.vmas, BPF_CORE_READ(task, mm));
+            bpf_loop(MAPPING_STEPS, mapping_step, &w, 0);
+        }
     }
     bpf_map_delete_elem(&crash_stacks, &tid);
     return 0;

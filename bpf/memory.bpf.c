@@ -60,13 +60,13 @@ static __always_inline void fill_victim(struct fr_oom_kill* e, struct task_struc
     e->victim_oom_score_adj = BPF_CORE_READ(victim, signal, oom_score_adj);
     BPF_CORE_READ_STR_INTO(&e->victim_comm, victim, comm);
     if (!mm) return;
-    e->victim_anon = mm_counter_pages(mm, FR_MM_ANON) * 4096;
-    e->victim_file = mm_counter_pages(mm, FR_MM_FILE) * 4096;
-    e->victim_shmem = mm_counter_pages(mm, FR_MM_SHMEM) * 4096;
-    e->victim_swap = mm_counter_pages(mm, FR_MM_SWAP) * 4096;
+    e->victim_anon = bytes_of_pages(mm_counter_pages(mm, FR_MM_ANON));
+    e->victim_file = bytes_of_pages(mm_counter_pages(mm, FR_MM_FILE));
+    e->victim_shmem = bytes_of_pages(mm_counter_pages(mm, FR_MM_SHMEM));
+    e->victim_swap = bytes_of_pages(mm_counter_pages(mm, FR_MM_SWAP));
     e->victim_page_tables = (u64)BPF_CORE_READ(mm, pgtables_bytes.counter);
-    e->victim_total_vm = BPF_CORE_READ(mm, total_vm) * 4096;
-    e->victim_locked = BPF_CORE_READ(mm, locked_vm) * 4096;
+    e->victim_total_vm = bytes_of_pages(BPF_CORE_READ(mm, total_vm));
+    e->victim_locked = bytes_of_pages(BPF_CORE_READ(mm, locked_vm));
 }
 
 #define MEMCG_DEPTH 32
@@ -127,8 +127,8 @@ static __always_inline struct mem_cgroup* fill_context(struct fr_oom_kill* e, st
     if (!memcg) return NULL;
     e->domain_cgroup_id = BPF_CORE_READ(memcg, css.cgroup, kn, id);
     e->domain_hierarchy = (u64)BPF_CORE_READ(memcg, css.cgroup, root, hierarchy_id);
-    e->domain_limit = BPF_CORE_READ(memcg, memory.max) * 4096;
-    e->domain_usage = (u64)BPF_CORE_READ(memcg, memory.usage.counter) * 4096;
+    e->domain_limit = bytes_of_pages(BPF_CORE_READ(memcg, memory.max));
+    e->domain_usage = bytes_of_pages((u64)BPF_CORE_READ(memcg, memory.usage.counter));
     e->domain_failures = BPF_CORE_READ(memcg, memory.failcnt);
     e->flags |= FR_OOM_DOMAIN_KNOWN;
     return memcg;
@@ -174,8 +174,9 @@ static long smallest_step(u32 index, void* context) {
 }
 
 static __always_inline void note_candidate(struct task_walk* w, struct task_struct* task, struct mm_struct* mm) {
-    u64 anon = mm_counter_pages(mm, FR_MM_ANON) * 4096, file = mm_counter_pages(mm, FR_MM_FILE) * 4096;
-    u64 shmem = mm_counter_pages(mm, FR_MM_SHMEM) * 4096;
+    u64 anon = bytes_of_pages(mm_counter_pages(mm, FR_MM_ANON)),
+        file = bytes_of_pages(mm_counter_pages(mm, FR_MM_FILE));
+    u64 shmem = bytes_of_pages(mm_counter_pages(mm, FR_MM_SHMEM));
     u32 place = w->found++;
     if (place >= CANDIDATES) {
         if (anon + file + shmem <= w->smallest_rss) return;
@@ -186,7 +187,7 @@ static __always_inline void note_candidate(struct task_walk* w, struct task_stru
     c->anon = anon;
     c->file = file;
     c->shmem = shmem;
-    c->swap = mm_counter_pages(mm, FR_MM_SWAP) * 4096;
+    c->swap = bytes_of_pages(mm_counter_pages(mm, FR_MM_SWAP));
     c->page_tables = (u64)BPF_CORE_READ(mm, pgtables_bytes.counter);
     c->pid = (u32)BPF_CORE_READ(task, tgid);
     c->uid = BPF_CORE_READ(task, cred, uid.val);
@@ -235,6 +236,16 @@ static __always_inline void blob_candidates(struct draft* d, struct fr_oom_kill*
 /* ---- the event ----------------------------------------------------------------------------------------------------
  */
 
+/* mm/oom_kill.c:__oom_kill_process() sends SIGKILL to the victim (SEND_SIG_PRIV) and marks it then. Who is dying
+ * already (task_will_free_mem()) is only marked, by out_of_memory() or oom_kill_process(), without a signal. */
+static __always_inline bool was_killed(u32 victim) {
+    u32 tid = (u32)bpf_get_current_pid_tgid();
+    u32* killed = bpf_map_lookup_elem(&kernel_kills, &tid);
+    if (!killed || *killed != victim) return false;
+    bpf_map_delete_elem(&kernel_kills, &tid);
+    return true;
+}
+
 static __always_inline int record_oom_kill(void* ctx, struct task_struct* victim, u32 pid) {
     struct task_struct* invoker = current_task();
     if (!(victim && wanted(FR_CLASS_OOM_KILL, victim)) && !wanted(FR_CLASS_OOM_KILL, invoker)) return 0;
@@ -244,6 +255,7 @@ static __always_inline int record_oom_kill(void* ctx, struct task_struct* victim
     e->victim_pid = e->victim_tid = pid;
     if (victim) fill_victim(e, victim);
     struct mem_cgroup* domain = fill_context(e, victim);
+    if (kills_are_seen && victim && !was_killed(e->victim_pid)) e->flags |= FR_OOM_MARKED;
     e->invoker_cgroup_id = task_cgroup_id(invoker);
     BPF_CORE_READ_STR_INTO(&e->comm, invoker, comm);
     struct draft d = {.base = e, .used = sizeof(*e)};
@@ -310,7 +322,7 @@ static __always_inline int record_alloc_failure(void* ctx, u32 kind, u32 gfp, in
     e->gfp_mask = gfp;
     e->order = order;
     e->node = (s32)bpf_get_numa_node_id(); /* of the CPU: where it was looked for first */
-    e->size = order >= 0 ? 4096ull << (order & 31) : size;
+    e->size = order >= 0 ? bytes_of_pages(1ull << (order & 31)) : size;
     e->cgroup_id = task_cgroup_id(task);
     BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
     struct draft d = {.base = e, .used = sizeof(*e)};

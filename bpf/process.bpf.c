@@ -135,7 +135,7 @@ static __always_inline void fill_group(struct fr_exit* e, struct times* t, struc
         add_task_times(t, leader);
         add_task_io(e, leader);
     }
-    e->max_rss = signal->maxrss * 4096;
+    e->max_rss = bytes_of_pages(signal->maxrss);
     e->flags |= FR_EXIT_GROUP_DEAD | FR_EXIT_RSS_KNOWN;
 }
 

@@ -33,6 +33,15 @@ static __always_inline bool read_info(u64 pointer, struct siginfo_head* info) {
     return bpf_probe_read_kernel(info, sizeof(*info), (void*)pointer) == 0;
 }
 
+#define SIGKILL 9
+#define SEND_SIG_PRIV 1
+
+/* For memory.bpf.c: an OOM kill is a SIGKILL by the kernel, then mark_victim. */
+static __always_inline void note_kernel_kill(struct task_struct* sender, struct task_struct* target) {
+    u32 tid = (u32)BPF_CORE_READ(sender, pid), victim = (u32)BPF_CORE_READ(target, tgid);
+    bpf_map_update_elem(&kernel_kills, &tid, &victim, BPF_ANY);
+}
+
 /* include/trace/events/signal.h: TP_PROTO(int sig, struct kernel_siginfo *info, struct task_struct *task, int group,
  * int result) */
 SEC("tp_btf/signal_generate")
@@ -41,6 +50,7 @@ int signal_tp(u64* ctx) {
     struct task_struct* target = (void*)ctx[2];
     if (sig < 1 || sig > 64) return 0;
     struct task_struct* sender = current_task();
+    if (sig == SIGKILL && ctx[1] == SEND_SIG_PRIV) note_kernel_kill(sender, target);
     if (!wanted(FR_CLASS_SIGNAL, target) && !wanted(FR_CLASS_SIGNAL, sender)) return 0;
 
     struct sighand_struct* sighand = target->sighand;
@@ -113,7 +123,37 @@ static __always_inline void fill_registers(struct fr_crash* e, struct task_struc
 }
 
 #define USER_FRAMES 64
-#define STACK_BYTES 4096 /* a page */
+#define STACK_BYTES 4096 /* the smallest page there is */
+
+/* Whether the bytes before an address are those of a call: x86-64 E8 rel32, or FF /2 with its longer and shorter
+ * operands (Intel SDM 2A, CALL); arm64 BL or BLR (Arm ARM C6.2). */
+static __always_inline bool behind_call(u64 address) {
+#if defined(__TARGET_ARCH_x86)
+    u8 code[8] = {};
+    if (bpf_probe_read_user(code + 1, 7, (void*)(address - 7))) return false;
+    if (code[3] == 0xe8) return true;
+    return (code[6] == 0xff && (code[7] & 0x38) == 0x10) || (code[5] == 0xff && (code[6] & 0x38) == 0x10) ||
+           (code[4] == 0xff && (code[5] & 0x38) == 0x10) || (code[2] == 0xff && (code[3] & 0x38) == 0x10) ||
+           (code[1] == 0xff && (code[2] & 0x38) == 0x10);
+#else
+    u32 code = 0;
+    if (bpf_probe_read_user(&code, sizeof(code), (void*)(address - 4))) return false;
+    return (code & 0xfc000000) == 0x94000000 || (code & 0xfffffc1f) == 0xd63f0000;
+#endif
+}
+
+/* A frame-pointer walk begins with the caller's caller where the function itself has set up no frame: in a leaf, or
+ * before its prologue. Where such a function returns to is at sp, or in the link register. */
+static __always_inline void fill_caller(struct fr_crash* e, struct task_struct* task) {
+#if defined(__TARGET_ARCH_x86)
+    (void)task;
+    bpf_probe_read_user(&e->caller, sizeof(e->caller), (void*)e->sp);
+#else
+    struct pt_regs* regs = (void*)bpf_task_pt_regs((void*)task);
+    if (regs) e->caller = BPF_CORE_READ(regs, regs[30]);
+#endif
+    if (e->caller && behind_call(e->caller)) e->flags |= FR_CRASH_CALLER_CALLED;
+}
 
 /* For crash_modules.bpf.c. */
 static __always_inline void remember_stack(void* ctx) {
@@ -176,6 +216,7 @@ int crash_tp(u64* ctx) {
     e->uid = BPF_CORE_READ(task, cred, uid.val);
     BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
     fill_registers(e, task);
+    fill_caller(e, task);
 
     remember_stack(ctx);
     struct draft d = {.base = e, .used = sizeof(*e)};

@@ -80,6 +80,7 @@ static __always_inline u32 close_blob(void* record, u32 at, u8 kind, u32 length,
     blob->kind = kind;
     blob->len = (u16)length;
     blob->flags = flags;
+    if (flags & FR_BLOB_CUT) ((struct fr_event*)record)->flags |= FR_EVENT_TRUNCATED;
     *(u64*)(record + at + sizeof(*blob) + length) = 0; /* padding */
     return at + ((sizeof(*blob) + length + 7) & ~7u);
 }
@@ -261,7 +262,7 @@ int sys_enter_tp(u64* ctx) {
     struct task_struct* task = current_task();
     struct fr_control* c = control_now();
     if (!c || (u32)task->tgid == c->recorder_pid) return 0;
-    if (!current_in_scope(task)) return 0;
+    if (!current_in_scope(c, task)) return 0;
     u32 tid = (u32)task->pid;
     struct fr_syscall_entry* entry = entry_slot(tid);
     if (!entry) return 0;
@@ -384,7 +385,7 @@ int sys_exit_tp(u64* ctx) {
     if (record_durations && entry_fits(entry, tid, syscall_number(regs)) && entry->enter_ns > c->entries_since_ns) {
         now = bpf_ktime_get_boot_ns();
     } else {
-        if ((u32)task->tgid == c->recorder_pid || !current_in_scope(task)) return 0;
+        if ((u32)task->tgid == c->recorder_pid || !current_in_scope(c, task)) return 0;
         adopt_exit(entry, tid, regs);
         flags = FR_EVENT_NO_ENTRY;
     }

@@ -20,6 +20,37 @@
 #define PIDNS_ADDING (1u << 31) /* in pid_allocated, until the namespace's init has gone */
 #define PIDNS_LEVELS 8
 
+#define FLOOD_EXEC 0x10000            /* no system call's number */
+#define FLOOD_TOLD 16                 /* failures of one kind and process that are recorded … */
+#define FLOOD_PERIOD_NS 1000000000ull /* … in this time; the others are counted, as skipped in the ledger too */
+
+/* Whether one more failure of this kind is to be recorded; `left_out`: how many were not, since the last one that was.
+ * Threads of one process may count past each other: a few more are told then, none is lost from the ledger. */
+static __always_inline bool flood_admits(u8 cls, u32 what, u64* left_out) {
+    struct flood_key key = {.tgid = (u32)(bpf_get_current_pid_tgid() >> 32), .what = what};
+    u64 now = bpf_ktime_get_boot_ns();
+    struct flood* f = bpf_map_lookup_elem(&floods, &key);
+    if (!f) {
+        struct flood first = {.since_ns = now, .told = 1};
+        bpf_map_update_elem(&floods, &key, &first, BPF_ANY);
+        return true;
+    }
+    if (now - f->since_ns > FLOOD_PERIOD_NS) {
+        f->since_ns = now;
+        f->told = 0;
+    }
+    if (f->told < FLOOD_TOLD) {
+        f->told++;
+        *left_out = f->left_out;
+        f->left_out = 0;
+        return true;
+    }
+    __sync_fetch_and_add(&f->left_out, 1);
+    struct fr_ring_head* head = ring_of_this_cpu(&vital_ring);
+    if (head) __sync_fetch_and_add(&head->skipped[cls], 1);
+    return false;
+}
+
 static __always_inline bool blame(struct fr_alloc_failure* e, u32 cause, u64 limit, u64 usage) {
     e->cause = cause;
     e->limit = limit;
@@ -100,8 +131,9 @@ static __always_inline struct kernfs_node* find_fork_limit(struct fr_alloc_failu
 static __always_inline void find_memory_limit(struct fr_alloc_failure* e, struct task_struct* task) {
     struct fr_control* c = control_now();
     u64 address_space = soft_limit(task, RLIMIT_AS), data = soft_limit(task, RLIMIT_DATA);
-    u64 total = BPF_CORE_READ(task, mm, total_vm) << 12, heap = BPF_CORE_READ(task, mm, data_vm) << 12;
-    u64 pages = (e->size + 4095) & ~4095ull;
+    u64 total = bytes_of_pages(BPF_CORE_READ(task, mm, total_vm));
+    u64 heap = bytes_of_pages(BPF_CORE_READ(task, mm, data_vm));
+    u64 page = bytes_of_pages(1), pages = (e->size + page - 1) & ~(page - 1);
     u32 maps = (u32)BPF_CORE_READ(task, mm, map_count);
     if (!(address_space >> 62) && total + pages > address_space)
         blame(e, FR_MEMORY_RLIMIT_AS, address_space, total);
@@ -122,10 +154,12 @@ static __noinline int record_failed_memory(struct fr_syscall_entry* entry, s64 r
     struct task_struct* task = current_task();
     struct kernfs_node* full = NULL;
     if (!entry) return 0;
+    u64 left_out = 0;
     if (!wanted(FR_CLASS_ALLOC_FAILURE, task)) return 0;
     struct fr_alloc_failure* e = scratch_slot(FR_SCRATCH_SYSCALL);
-    if (!e) return 0;
+    if (!e || !flood_admits(FR_CLASS_ALLOC_FAILURE, entry->nr, &left_out)) return 0;
     __builtin_memset(e, 0, sizeof(*e));
+    e->left_out = left_out;
     e->kind = kind == FR_SYSCALL_FORKS ? FR_ALLOC_FORK : FR_ALLOC_SYSCALL;
     e->result = kind == FR_SYSCALL_BRK ? -ENOMEM : result;
     e->syscall = entry->nr;
@@ -196,10 +230,12 @@ static __always_inline void blob_argv(struct draft* d, u64 array) {
 static __noinline int record_failed_exec(struct fr_syscall_entry* entry, s64 result) {
     struct task_struct* task = current_task();
     if (!entry) return 0;
+    u64 left_out = 0;
     if (!wanted(FR_CLASS_EXEC_FAILED, task)) return 0;
     struct fr_exec_failed* e = scratch_slot(FR_SCRATCH_SYSCALL);
-    if (!e) return 0;
+    if (!e || !flood_admits(FR_CLASS_EXEC_FAILED, FLOOD_EXEC | ((u32)-result & 0xfff), &left_out)) return 0;
     __builtin_memset(e, 0, sizeof(*e));
+    e->left_out = left_out;
     e->error = (s32)result;
     e->ppid = (u32)BPF_CORE_READ(task, real_parent, tgid);
     e->uid = BPF_CORE_READ(task, cred, uid.val);

@@ -6,6 +6,8 @@
 #include "kernel_differences.h"
 #include "maps.h"
 
+static __always_inline u64 bytes_of_pages(u64 pages) { return pages << (page_shift & 63); }
+
 /* Tasks that are arguments of BTF tracepoints, and the current one, are of a type the kernel knows: what hangs on them
  * is read by plain loads, which it catches when they fault (PROBE_MEM, kernel/bpf/verifier.c). BPF_CORE_READ() calls a
  * helper for every arrow, some 25 ns each. */
@@ -24,13 +26,14 @@ static __always_inline struct fr_control* control_now(void) {
 
 static __always_inline bool cgroup_in_scope(struct cgroup* cgroup) {
     if (scope_count == 0) return true;
-    if (!cgroup) return false;
+    struct fr_control* c = control_now();
+    if (!cgroup || !c) return false;
     int level = BPF_CORE_READ(cgroup, level);
     for (u32 i = 0; i < FR_SCOPE_MAX; i++) {
         if (i >= scope_count) break;
         int wanted = (int)scope_level[i];
         if (wanted > level) continue;
-        if (cgroup_ancestor_id(cgroup, wanted) == scope_cgroup[i]) return true;
+        if (cgroup_ancestor_id(cgroup, wanted) == c->scope_cgroup[i]) return true;
     }
     return false;
 }
@@ -50,13 +53,13 @@ static __always_inline bool task_in_scope(struct task_struct* task) {
 
 /* The same of the current task, cheaper: most tasks are in a scope's group itself, which a few loads tell; else the
  * helper looks the ancestor up. Where the hierarchy has fewer levels than asked for it returns 0, no cgroup's id. */
-static __always_inline bool current_in_scope(struct task_struct* task) {
+static __always_inline bool current_in_scope(struct fr_control* c, struct task_struct* task) {
     if (scope_count == 0) return true;
     u64 id = task->cgroups->dfl_cgrp->kn->id;
     for (u32 i = 0; i < FR_SCOPE_MAX; i++) {
         if (i >= scope_count) break;
-        if (id == scope_cgroup[i]) return true;
-        if (bpf_get_current_ancestor_cgroup_id((int)scope_level[i]) == scope_cgroup[i]) return true;
+        if (id == c->scope_cgroup[i]) return true;
+        if (bpf_get_current_ancestor_cgroup_id((int)scope_level[i]) == c->scope_cgroup[i]) return true;
     }
     return false;
 }

@@ -178,4 +178,97 @@ static __always_inline long read_user_string(void* to, u32 size, const void* fro
     return n == 0 ? 1 : n;
 }
 
+/* The mappings of a process: until 6.0 a list; from 6.1 (d4af56c5c7c6, "mm: start tracking VMAs with maple tree") a
+ * maple tree, include/linux/maple_tree.h: an entry of an inner node is the address of another, 256 bytes aligned, with
+ * its type in bits 3 to 6; slot i holds what lies up to pivot i, the last one in use up to the node's own end (its
+ * pivot is 0 or not there). */
+struct vm_area_struct___until_6_0 {
+    struct vm_area_struct* vm_next;
+} FR_CORE;
+struct mm_struct___until_6_0 {
+    struct vm_area_struct* mmap;
+} FR_CORE;
+struct maple_tree {
+    void* ma_root;
+} FR_CORE;
+struct mm_struct___from_6_1 {
+    struct maple_tree mm_mt;
+} FR_CORE;
+struct maple_range_64 {
+    unsigned long pivot[15];
+    void* slot[16];
+} FR_CORE;
+struct maple_arange_64 {
+    unsigned long pivot[9];
+    void* slot[10];
+} FR_CORE;
+
+#define MAPLE_LEAF_64 1
+#define MAPLE_RANGE_64 2
+#define MAPLE_ARANGE_64 3
+
+struct vma_walk {
+    struct mm_struct* mm;
+    u64 next;       /* address from which on to look; list: the next mapping */
+    u64 entry, max; /* tree: where the descent is (0: at the root), and the last address of it */
+};
+
+static __always_inline void begin_vma_walk(struct vma_walk* w, struct mm_struct* mm) {
+    struct mm_struct___until_6_0* old = (void*)mm;
+    w->mm = mm;
+    w->entry = w->max = 0;
+    w->next = bpf_core_field_exists(old->mmap) ? (u64)BPF_CORE_READ(old, mmap) : 0;
+}
+
+/* Which slot of a node holds `next`: how many pivots lie before it, by pages of 4 KiB or more; one that is 0, not in
+ * use, lies behind all. Without a branch: the verifier would follow every way through the tree. */
+static __always_inline u64 maple_slot(const u64 pivot[16], u64 next) {
+    u64 slot = 0;
+    for (int k = 0; k < 15; k++) {
+        u64 difference = ((pivot[k] - 1) >> 12) - (next >> 12);
+        asm volatile("" : "+r"(difference)); /* the compiler would make a comparison of it */
+        slot += difference >> 63;
+    }
+    return slot & 15;
+}
+
+/* One node down; at a leaf the mapping found, if one is there. True: the end. */
+static __always_inline bool maple_step(struct vma_walk* w, struct vm_area_struct** vma) {
+    struct mm_struct___from_6_1* mm = (void*)w->mm;
+    u64 pivot[16] = {};
+    if (!w->entry) {
+        w->entry = (u64)BPF_CORE_READ(mm, mm_mt.ma_root);
+        w->max = ~0ull;
+        if ((w->entry & 3) != 2) return true;
+    }
+    u32 type = w->entry >> 3 & 15;
+    bool inner = type == MAPLE_ARANGE_64;
+    struct maple_range_64* range = (void*)(w->entry & ~255ull);
+    struct maple_arange_64* arange = (void*)range;
+    if (type < MAPLE_LEAF_64 || type > MAPLE_ARANGE_64) return true;
+    if (bpf_probe_read_kernel(pivot, inner ? 72 : 120, inner ? (void*)&arange->pivot : (void*)&range->pivot))
+        return true;
+    u64 slot = maple_slot(pivot, w->next), end = pivot[slot];
+    if (end - 1 < w->max) w->max = end;
+    void* slots = inner ? (void*)&arange->slot : (void*)&range->slot;
+    if (bpf_probe_read_kernel(&w->entry, sizeof(w->entry), slots + slot * 8)) return true;
+    if (type != MAPLE_LEAF_64) return w->entry <= 4096;
+    if (w->entry > 4096) *vma = (void*)w->entry;
+    w->entry = 0;
+    w->next = w->max + 1;
+    return w->next == 0;
+}
+
+/* A step of the walk: `vma` is the next mapping, or stays NULL: not yet. True: it was the last. Without the kernel's
+ * locks: other threads may change mappings meanwhile. */
+static __always_inline bool vma_step(struct vma_walk* w, struct vm_area_struct** vma) {
+    struct mm_struct___until_6_0* old = (void*)w->mm;
+    if (!bpf_core_field_exists(old->mmap)) return maple_step(w, vma);
+    struct vm_area_struct___until_6_0* next = (void*)w->next;
+    *vma = (void*)next;
+    if (!next) return true;
+    w->next = (u64)BPF_CORE_READ(next, vm_next);
+    return false;
+}
+
 #endif /* FLIGHTREC_KERNEL_DIFFERENCES_H */

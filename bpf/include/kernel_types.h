@@ -121,6 +121,7 @@ struct vm_area_struct {
     unsigned long vm_start;
     unsigned long vm_end;
     unsigned long vm_pgoff;
+    unsigned long vm_flags;
     struct file* vm_file;
 } FR_CORE;
 

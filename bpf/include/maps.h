@@ -89,6 +89,31 @@ FR_SHARED struct {
     __uint(max_entries, 256);
 } oom_contexts SEC(".maps");
 
+/* Who was sent SIGKILL by the kernel last: tgid, by the tid of the sender (memory.bpf.c). */
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(key_size, 4);
+    __uint(value_size, 4);
+    __uint(max_entries, 256);
+} kernel_kills SEC(".maps");
+
+/* Failures that come in floods, by process and kind (failures.h). */
+struct flood {
+    __u64 since_ns;
+    __u64 told; /* since then */
+    __u64 left_out;
+};
+struct flood_key {
+    __u32 tgid;
+    __u32 what;
+};
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(key_size, sizeof(struct flood_key));
+    __uint(value_size, sizeof(struct flood));
+    __uint(max_entries, 1024);
+} floods SEC(".maps");
+
 /* Where a thread was when it crashed: the addresses of its stack, by its tid, until it ends (crash_modules.bpf.c). */
 #define FR_CRASH_FRAMES 64
 struct crash_frames {
@@ -113,10 +138,12 @@ FR_SHARED struct {
 /* Known to the verifier as constants. */
 FR_SHARED const volatile __u32 vital_ring_size; /* bytes, a power of two */
 FR_SHARED const volatile __u32 syscall_ring_size;
-FR_SHARED const volatile __u32 scope_count; /* 0: the whole machine */
-FR_SHARED const volatile __u64 scope_cgroup[FR_SCOPE_MAX];
+FR_SHARED const volatile __u32 scope_count;                            /* 0: the whole machine */
+FR_SHARED const volatile char scope_path[FR_SCOPE_MAX][FR_SCOPE_PATH]; /* from the hierarchy's root; empty: too long */
 FR_SHARED const volatile __u32 scope_level[FR_SCOPE_MAX];
 FR_SHARED const volatile __u32 string_limit;     /* bytes of a system call's string, at most FR_STRING_MAX */
 FR_SHARED const volatile __u32 record_durations; /* 0: nothing is attached to sys_enter but what must be */
+FR_SHARED const volatile __u32 page_shift;       /* of a page of this kernel: 12 for 4 KiB, 16 for 64 KiB */
+FR_SHARED const volatile __u32 kills_are_seen;   /* signal_generate is attached: who is sent SIGKILL is noted */
 
 #endif /* FLIGHTREC_MAPS_H */

@@ -173,6 +173,7 @@ struct fr_exec_failed {
     __u32 ppid;
     __u32 uid, gid;
     char comm[FR_COMM_LEN];
+    __u64 left_out; /* failures like it, of this process, that were not recorded since the last one that was */
     /* blobs: FILENAME, ARGV */
 };
 
@@ -241,6 +242,10 @@ struct fr_signal {
     char target_comm[FR_COMM_LEN];
 };
 
+enum fr_crash_flag {
+    FR_CRASH_CALLER_CALLED = 1 << 0, /* `caller` stands behind a call instruction */
+};
+
 struct fr_crash {
     struct fr_event event; /* the thread that dies */
     __u64 start_ns;        /* of the process */
@@ -255,6 +260,11 @@ struct fr_crash {
     __u32 uid;
     char comm[FR_COMM_LEN];
     __u64 regs[16]; /* x86-64: ax bx cx dx si di bp sp r8…r15; arm64: x0…x15 */
+    /* The word at sp (x86-64) or the link register (arm64): where a function returns to that has set up no frame (yet),
+     * whose caller USTACK leaves out. 0: not readable. In any other function it may be anything. */
+    __u64 caller;
+    __u32 flags; /* enum fr_crash_flag */
+    __u32 pad;
     /* blobs: USTACK, STACK_BYTES */
 };
 
@@ -284,6 +294,7 @@ enum fr_oom_flag {
     FR_OOM_GROUP = 1 << 2,            /* killed as a member of a memory.oom.group */
     FR_OOM_CONSTRAINT_KNOWN = 1 << 3, /* constraint alone, from the marks the kernel sets on a cgroup that ran out */
     FR_OOM_CANDIDATES_CUT = 1 << 4,   /* not every process could be looked at */
+    FR_OOM_MARKED = 1 << 5, /* not killed: it was dying already, and only got at the memory reserves to end sooner */
 };
 
 /* A process that could have been chosen: it has memory and lies in the domain. Bytes. */
@@ -339,8 +350,9 @@ enum fr_alloc_kind {
     FR_ALLOC_PAGE_WARN = 4, /* warn_alloc(): a failure the kernel logs */
     FR_ALLOC_VMALLOC = 5,
     FR_ALLOC_SLAB = 6,
-    FR_ALLOC_CGROUP = 7, /* a memory cgroup hit its limit and went on by reclaiming; synthetic, from its counters:
-                            size: how often since the sample before, limit and usage: the cgroup's, CGROUP: its path */
+    FR_ALLOC_CGROUP = 7, /* a memory cgroup hit a limit, whether or not somebody was killed for it; synthetic, from its
+                            counters: size: how often since the sample before, limit and usage: the cgroup's, CGROUP:
+                            its path, cause: MEMORY_CGROUP_MAX or _HIGH */
 };
 
 enum fr_fork_cause { /* of FR_ALLOC_FORK and FR_ALLOC_SYSCALL: the limit that refused */
@@ -350,10 +362,12 @@ enum fr_fork_cause { /* of FR_ALLOC_FORK and FR_ALLOC_SYSCALL: the limit that re
                      FR_FORK_THREADS_MAX = 3,
                      FR_FORK_PID_MAX = 4,
                      FR_FORK_MEMORY = 5,
-                     FR_FORK_PIDNS_DEAD = 6,    /* the init of the pid namespace is gone: ENOMEM */
-                     FR_MEMORY_RLIMIT_AS = 7,   /* limit, usage: bytes of address space */
-                     FR_MEMORY_MAP_COUNT = 8,   /* vm.max_map_count; limit, usage: mappings */
-                     FR_MEMORY_RLIMIT_DATA = 9, /* limit, usage: bytes */
+                     FR_FORK_PIDNS_DEAD = 6,     /* the init of the pid namespace is gone: ENOMEM */
+                     FR_MEMORY_RLIMIT_AS = 7,    /* limit, usage: bytes of address space */
+                     FR_MEMORY_MAP_COUNT = 8,    /* vm.max_map_count; limit, usage: mappings */
+                     FR_MEMORY_RLIMIT_DATA = 9,  /* limit, usage: bytes */
+                     FR_MEMORY_CGROUP_MAX = 10,  /* memory.max, or memory.limit_in_bytes */
+                     FR_MEMORY_CGROUP_HIGH = 11, /* memory.high */
 };
 
 struct fr_alloc_failure {
@@ -371,6 +385,7 @@ struct fr_alloc_failure {
     __u32 cause;           /* enum fr_fork_cause */
     __u64 limit_cgroup_id; /* PIDS_CGROUP: which */
     char comm[FR_COMM_LEN];
+    __u64 left_out; /* failures like it, of this process, that were not recorded since the last one that was */
     /* blobs: KSTACK, KSTACK_TEXT, CGROUP (PIDS_CGROUP: the path of limit_cgroup_id, in its own hierarchy) */
 };
 
@@ -535,6 +550,7 @@ enum fr_marker_kind {
     FR_MARKER_PREVIOUS_END = 9, /* how the boot or recording before ended: TEXT */
     FR_MARKER_SHUTDOWN = 10,    /* the machine is being stopped in order: TEXT */
     FR_MARKER_USER = 11,        /* a note by an operator: value[0] pid, TEXT */
+    FR_MARKER_SCOPE = 12,       /* a cgroup of the scope was removed (value[0] 0) or made again (1): [1] its id, TEXT */
 };
 
 enum fr_policy_step { /* of FR_MARKER_POLICY: what is recorded of system calls */
@@ -641,15 +657,15 @@ struct fr_ring_head {
 FR_ASSERT_SIZE(struct fr_event, 32);
 FR_ASSERT_SIZE(struct fr_frame, 32);
 FR_ASSERT_SIZE(struct fr_exec, 120);
-FR_ASSERT_SIZE(struct fr_exec_failed, 64);
+FR_ASSERT_SIZE(struct fr_exec_failed, 72);
 FR_ASSERT_SIZE(struct fr_fork, 104);
 FR_ASSERT_SIZE(struct fr_exit, 152);
 FR_ASSERT_SIZE(struct fr_signal, 104);
-FR_ASSERT_SIZE(struct fr_crash, 248);
+FR_ASSERT_SIZE(struct fr_crash, 264);
 FR_ASSERT_SIZE(struct fr_module, 96);
 FR_ASSERT_SIZE(struct fr_oom_kill, 264);
 FR_ASSERT_SIZE(struct fr_oom_candidate, 72);
-FR_ASSERT_SIZE(struct fr_alloc_failure, 120);
+FR_ASSERT_SIZE(struct fr_alloc_failure, 128);
 FR_ASSERT_SIZE(struct fr_syscall, 104);
 FR_ASSERT_SIZE(struct fr_cgroup, 56);
 FR_ASSERT_SIZE(struct fr_cgroup_attach, 64);

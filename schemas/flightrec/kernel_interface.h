@@ -6,9 +6,11 @@
 
 #include "event.h"
 
-#define FR_KERNEL_ABI 1u
+#define FR_KERNEL_ABI 2u
 
 #define FR_SCOPE_MAX 8u
+#define FR_SCOPE_PATH \
+    256u /* bytes of a scope's path with its NUL; one that is longer is not found again when it is made anew */
 #define FR_STRING_MAX 512u
 #define FR_SYSCALL_RULES 1024u
 #define FR_SYSCALL_ENTRIES 16384u /* slots by tid; a power of two */
@@ -114,7 +116,8 @@ struct fr_control {
     __u32 pid_max;
     __u32 max_map_count;
     __u32 pad0;
-    __u64 entries_since_ns; /* entries seen before are stale: the programs were detached meanwhile */
+    __u64 entries_since_ns;           /* entries seen before are stale: the programs were detached meanwhile */
+    __u64 scope_cgroup[FR_SCOPE_MAX]; /* ids; the programs put in that of a cgroup of the scope that is made again */
     __u64 pad[2];
 };
 
@@ -134,7 +137,7 @@ FR_ASSERT_SIZE(struct fr_syscall_entry, 64);
 FR_ASSERT_SIZE(struct fr_thread_calls, 32);
 FR_ASSERT_SIZE(struct fr_capture, 8);
 FR_ASSERT_SIZE(struct fr_syscall_rule, 64);
-FR_ASSERT_SIZE(struct fr_control, 64);
+FR_ASSERT_SIZE(struct fr_control, 128);
 FR_ASSERT_SIZE(struct fr_doorbell, 8);
 
 #endif /* FLIGHTREC_KERNEL_INTERFACE_H */

@@ -53,8 +53,9 @@ class CrashRecorded(unittest.TestCase):
         self.assertIn(f"segfault[{crash['pid']}]", verdict)
         self.assertIn("SIGSEGV", verdict)
 
-    def assert_functions(self, program, frames):
-        """addr2line(1) names the functions in which the frames are: the stack is right, not merely long."""
+    @staticmethod
+    def functions(program, frames):
+        """The functions in which addr2line(1) sees the frames."""
         # An offset is into the file; a static executable's address is that plus (address - offset) of its segment.
         text = subprocess.run(["readelf", "-lW", program], stdout=subprocess.PIPE, text=True, check=True).stdout
         segments = [w for w in map(str.split, text.splitlines()) if w[:1] == ["LOAD"]]
@@ -64,12 +65,29 @@ class CrashRecorded(unittest.TestCase):
             segment = next(w for w in segments if int(w[1], 16) <= offset < int(w[1], 16) + int(w[4], 16))
             # A return address stands behind its call.
             addresses.append(hex(int(segment[2], 16) + offset - int(segment[1], 16) - (1 if place else 0)))
-        names = subprocess.run(["addr2line", "-f", "-e", program, *addresses], stdout=subprocess.PIPE, text=True,
-                               check=True).stdout.splitlines()[::2]
+        return subprocess.run(["addr2line", "-f", "-e", program, *addresses], stdout=subprocess.PIPE, text=True,
+                              check=True).stdout.splitlines()[::2]
+
+    def assert_functions(self, program, frames):
+        """The stack is right, not merely long."""
+        names = self.functions(program, frames)
         self.assertEqual(names[0], "crash_here")
         # A leaf that sets up no frame hides its caller from a walk along frame pointers: one level may be left out.
         chain = iter(["crash_here", "level_1", "level_2", "level_3", "main"])
         self.assertTrue(all(name in chain for name in names), names)
+
+    def test_caller_of_a_leaf_without_a_frame(self):
+        """The walk along frame pointers leaves it out; it is what the function returns to."""
+        program, crash = self.crash("--leaf")
+        modules = [e for e in self.events if e["class"] == "module" and e["pid"] == crash["pid"]]
+        self.assertTrue(crash["caller_called"])
+        caller = int(crash["caller"], 16)
+        module = next(e for e in modules if int(e["start"], 16) <= caller < int(e["end"], 16))
+        own = [{"offset": hex(int(address, 16) - int(module["start"], 16) + int(module["offset"], 16))}
+               for address in (crash["ip"], crash["caller"])]
+        self.assertEqual(self.functions(program, own), ["crash_leaf", "call_leaf"])
+        walked = [frame for frame in crash["user_stack"] if frame.get("build_id") == recording.build_id(program)]
+        self.assertEqual(self.functions(program, walked[:2]), ["crash_leaf", "above_leaf"])
 
     def test_address_of_the_access(self):
         _, crash = self.crash("--address", str(0xdead0000), "--write")
@@ -97,8 +115,8 @@ class CrashRecorded(unittest.TestCase):
         self.assertGreater(short, 0)
 
     def test_modules_of_a_dynamic_program(self):
-        """Each file on the stack with its place, against the program's own /proc/self/maps and readelf(1)."""
-        script = ("import ctypes, sys; sys.stdout.write(open('/proc/self/maps').read()); sys.stdout.flush(); "
+        """Every file mapped as code with its place, against the program's own /proc/self/maps and readelf(1)."""
+        script = ("import ctypes, decimal, json, ssl, sys; sys.stdout.write(open('/proc/self/maps').read()); sys.stdout.flush(); "
                   "ctypes.string_at(0x77)")
         with recording.Scope() as scope, recording.Recorder(scope) as recorder:
             done = scope.run(["/usr/bin/python3", "-c", script])
@@ -116,6 +134,8 @@ class CrashRecorded(unittest.TestCase):
                 continue
             start, end = words[0].split("-")
             maps[(hex(int(start, 16)), hex(int(end, 16)), hex(int(words[2], 16)), words[5])] = int(words[4])
+        self.assertEqual(set(modules), {place for place in maps if place[3].startswith("/")})
+        self.assertGreater(len(modules), 8)
         for place, module in modules.items():
             self.assertIn(place, maps)
             self.assertEqual((module["inode"], module["pid"]), (maps[place], crash["pid"]))

@@ -136,6 +136,11 @@ class SamplesMatchProc(unittest.TestCase):
                 filler.wait(timeout=60)
             time.sleep(1.5)
             cls.hits = cls.failures()
+            # More anonymous memory than fits, in a group that is made while recording: somebody is killed.
+            with recording.Scope(memory=24 << 20, parent=scope) as deadly:
+                deadly.run([recording.workload("oom_hog"), "--step", "1"])
+                cls.deadly, cls.deadly_hits = deadly.relative, cls.failures(deadly)
+                time.sleep(1.0)
             for child in (cls.holder, cls.blocked):
                 child.kill()
             recorder.stop()
@@ -159,8 +164,8 @@ class SamplesMatchProc(unittest.TestCase):
                            "window_disk_total": window.f_blocks * window.f_frsize}}
 
     @classmethod
-    def failures(cls):
-        folder = pathlib.Path(cls.limited["memory"])
+    def failures(cls, scope=None):
+        folder = pathlib.Path(scope.limited["memory"] if scope else cls.limited["memory"])
         if (folder / "memory.failcnt").exists():
             return int((folder / "memory.failcnt").read_text())
         return dict(line.split() for line in (folder / "memory.events").read_text().splitlines())["max"]
@@ -256,14 +261,23 @@ class SamplesMatchProc(unittest.TestCase):
             self.assertEqual((sample["pids_max"], sample["pids_current"], sample["pids_failures"]), (50, THREADS + 1, 0))
 
     def test_a_limit_that_was_hit_without_a_kill(self):
-        found = [e for e in self.events if e["class"] == "alloc_failure" and e["kind"] == "cgroup"]
+        found = [e for e in self.events if e["class"] == "alloc_failure" and e["kind"] == "cgroup"
+                 and e["cgroup"] != self.deadly]
         self.assertTrue(found)
-        self.assertEqual({(e["cgroup"], e["limit"]) for e in found}, {(self.relative, 128 << 20)})
+        self.assertEqual({(e["cgroup"], e["limit"], e["cause"]) for e in found},
+                         {(self.relative, 128 << 20, "memory_cgroup_max")})
         self.assertGreater(int(self.hits), 0)
         self.assertLessEqual(sum(e["size"] for e in found), int(self.hits))
         last = [e for e in self.events if e["class"] == "cgroup_sample" and e["text"] == self.relative
                 and e["memory_current"] is not None][-1]
         self.assertEqual(last["memory_failures"], int(self.hits))
+
+
+    def test_a_limit_that_was_hit_and_killed_for(self):
+        found = [e for e in self.events if e["class"] == "alloc_failure" and e["kind"] == "cgroup"
+                 and e["cgroup"] == self.deadly]
+        self.assertEqual({(e["limit"], e["cause"]) for e in found}, {(24 << 20, "memory_cgroup_max")})
+        self.assertEqual(sum(e["size"] for e in found), int(self.deadly_hits))
 
 
 if __name__ == "__main__":

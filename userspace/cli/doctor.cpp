@@ -55,7 +55,7 @@ void print(const std::vector<kernel::CapabilityReport>& report) {
 Result<int> run(bool as_json) {
     // Everything is attached for a moment, with a scope that no process is in: nothing is recorded.
     kernel::ProbeOptions options;
-    options.scope.push_back({~0ull, 0});
+    options.scope.push_back({~0ull, 0, {}});
     options.vital_ring = options.syscall_ring = 128u << 10;
     FR_ASSIGN(const auto probes, kernel::Probes::load(options));
     utsname name{};

@@ -146,7 +146,9 @@ void add_incident_options(CLI::App& cmd, RecordArguments& a) {
     cmd.add_flag("--no-oom-trigger", a.no_oom, "No dump for OOM kills")->group("Incidents");
     cmd.add_flag("--no-crash-trigger", a.no_crash, "No dump for crashes")->group("Incidents");
     cmd.add_flag("--no-fork-trigger", a.no_fork, "No dump when processes cannot be made")->group("Incidents");
-    cmd.add_flag("--alloc-trigger", t.alloc_failure, "A dump when a page allocation fails")->group("Incidents");
+    cmd.add_flag("--alloc-trigger", t.alloc_failure,
+                 "A dump when the kernel gets no pages, slab or vmalloc memory and says so")
+        ->group("Incidents");
     cmd.add_option("--control", c.control_path, "Socket for flightrec dump and status")
         ->capture_default_str()
         ->group("Incidents");

@@ -59,7 +59,7 @@ constexpr std::array specs{
     CapabilitySpec{"signals", "who sent which signal to whom", "who killed whom", false, signal_variants},
     CapabilitySpec{"crashes", "fatal signals: registers, user stack with build ids", "where programs crashed", false,
                    crash_variants},
-    CapabilitySpec{"crash modules", "files on the crashed thread's stack, with their addresses",
+    CapabilitySpec{"crash modules", "files mapped as code in a crashed process, with their addresses",
                    "modules of processes that do not stay to dump core", false, module_variants},
     CapabilitySpec{"oom kills", "victim with its memory, invoker, kernel stack",
                    "OOM kills but for their lines in the kernel log", false, oom_variants},

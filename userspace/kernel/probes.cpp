@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -11,7 +12,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
+#include <charconv>
 #include <cstdarg>
 #include <cstdio>
 #include <optional>
@@ -92,7 +95,7 @@ uint64_t layout_signature(const ProbeOptions& o, uint32_t cpus) {
                                  static_cast<uint32_t>(o.syscalls), static_cast<uint32_t>(o.durations)})
         add(&value, sizeof value);
     for (const ScopeCgroup& cgroup : o.scope) {
-        add(&cgroup.id, sizeof cgroup.id);
+        add(cgroup.path.c_str(), cgroup.path.size() + 1);
         add(&cgroup.level, sizeof cgroup.level);
     }
     return hash;
@@ -171,6 +174,37 @@ std::string refusal(const btf* kernel, const Variant& v) {
     return {};
 }
 
+// The class whose events are lost when the program does not run. mm_page_alloc fires at every allocation, and almost
+// none of them fails; a system call whose entry was missed is recorded without it; the others record nothing
+// themselves.
+uint8_t class_of_program(std::string_view program) {
+    struct Entry {
+        std::string_view program;
+        uint8_t cls;
+    };
+    static constexpr std::array entries{
+        Entry{"exec_tp", FR_CLASS_EXEC},
+        Entry{"fork_tp", FR_CLASS_FORK},
+        Entry{"exit_tp", FR_CLASS_EXIT},
+        Entry{"exit_counted_tp", FR_CLASS_EXIT},
+        Entry{"rename_tp", FR_CLASS_RENAME},
+        Entry{"signal_tp", FR_CLASS_SIGNAL},
+        Entry{"crash_tp", FR_CLASS_CRASH},
+        Entry{"oom_kill_task_tp", FR_CLASS_OOM_KILL},
+        Entry{"oom_kill_pid_tp", FR_CLASS_OOM_KILL},
+        Entry{"alloc_failure_kprobe", FR_CLASS_ALLOC_FAILURE},
+        Entry{"slab_failure_kprobe", FR_CLASS_ALLOC_FAILURE},
+        Entry{"sys_exit_tp", FR_CLASS_SYSCALL},
+        Entry{"cgroup_mkdir_tp", FR_CLASS_CGROUP},
+        Entry{"cgroup_rmdir_tp", FR_CLASS_CGROUP},
+        Entry{"cgroup_rename_tp", FR_CLASS_CGROUP},
+        Entry{"cgroup_attach_tp", FR_CLASS_CGROUP_ATTACH},
+    };
+    for (const Entry& e : entries)
+        if (e.program == program) return e.cls;
+    return FR_CLASS_NONE;
+}
+
 constexpr std::string_view enter_program = "sys_enter_tp", exit_program = "sys_exit_tp";
 
 // What a system call that does nothing takes at this moment: the least of some batches, some 2 ms in all.
@@ -198,6 +232,8 @@ struct Probes::Impl {
     };
     std::vector<Attached> links;
     SyscallFloor floor;
+    std::vector<Misses> misses;
+    std::vector<Fd> miss_files;  // of the same programs
     RingBuffer doorbell;
     Mapping vital_map, syscall_map, control_map, rules_map, entries_map, threads_map;
     std::unique_ptr<RingReader> vital, syscall;
@@ -218,12 +254,14 @@ struct Probes::Impl {
     std::unexpected<Error> load_failure(int error) const;
     Result<void> reopen();
     void set_sizes();
+    void set_choices();
     Result<int> map_fd(const char* name) const;
     Result<void> map_all();
     Result<bool> adopt_pins();
     void resume();
     void attach_capability(CapabilityReport& capability);
     bool attach_variant(VariantReport& v);
+    void watch_misses(std::string_view name);
     bpf_program* program(std::string_view name) const {
         return bpf_object__find_program_by_name(skeleton.get()->obj, std::string(name).c_str());
     }
@@ -274,11 +312,22 @@ void Probes::Impl::set_sizes() {
     s.rodata->syscall_ring_size = options.syscall_ring;
     s.rodata->string_limit = options.string_limit;
     s.rodata->record_durations = options.durations;
+    s.rodata->page_shift = static_cast<uint32_t>(std::countr_zero(static_cast<uint64_t>(sysconf(_SC_PAGESIZE))));
     s.rodata->scope_count = static_cast<uint32_t>(options.scope.size());
     for (size_t i = 0; i < options.scope.size(); ++i) {
-        s.rodata->scope_cgroup[i] = options.scope[i].id;
         s.rodata->scope_level[i] = options.scope[i].level;
+        const std::string& path = options.scope[i].path;
+        if (path.size() < FR_SCOPE_PATH) path.copy(const_cast<char*>(s.rodata->scope_path[i]), path.size());
     }
+}
+
+// Which programs the kernel is asked to load, and what they must know of each other.
+void Probes::Impl::set_choices() {
+    for (const CapabilityReport& capability : report)
+        for (const VariantReport& v : capability.variants) {
+            bpf_program__set_autoload(program(v.variant->program), v.refused.empty());
+            if (v.variant->program == "signal_tp") skeleton.get()->rodata->kills_are_seen = v.refused.empty();
+        }
 }
 
 // Sizes, constants, and which programs the kernel is asked to load.
@@ -291,10 +340,10 @@ void Probes::Impl::configure() {
             VariantReport entry{&v, false, refusal(kernel_btf.get(), v)};
             if (!options.syscalls && spec.name == "system calls") entry.refused = "switched off";
             if (!options.durations && v.program == "sys_enter_tp") entry.refused = "switched off";
-            bpf_program__set_autoload(program(v.program), entry.refused.empty());
             capability.variants.push_back(std::move(entry));
         }
     }
+    set_choices();
 }
 
 // Loads what configure() chose. A program that this kernel refuses is noted as refused and left out of the next try.
@@ -343,9 +392,7 @@ Result<void> Probes::Impl::reopen() {
     skeleton.reset(flightrec_bpf__open());
     if (!skeleton.valid()) return fail_errno(errno, "cannot open the BPF programs");
     set_sizes();
-    for (const CapabilityReport& capability : report)
-        for (const VariantReport& v : capability.variants)
-            bpf_program__set_autoload(program(v.variant->program), v.refused.empty());
+    set_choices();
     return {};
 }
 
@@ -379,6 +426,7 @@ Result<void> Probes::Impl::map_all() {
     control.abi = FR_KERNEL_ABI;
     control.recorder_pid = static_cast<uint32_t>(getpid());
     control.classes_off = options.classes_off;
+    for (size_t i = 0; i < options.scope.size(); ++i) control.scope_cgroup[i] = options.scope[i].id;
     auto* rules = reinterpret_cast<fr_syscall_rule*>(rules_map.address);
     std::copy_n(options.rules.begin(), std::min<size_t>(options.rules.size(), FR_SYSCALL_RULES), rules);
     return {};
@@ -437,7 +485,16 @@ bool Probes::Impl::attach_variant(VariantReport& v) {
     }
     links.push_back({v.variant->program, std::move(link)});
     v.taken = true;
+    watch_misses(v.variant->program);
     return true;
+}
+
+void Probes::Impl::watch_misses(std::string_view name) {
+    const std::string path = fmt::format("/proc/self/fdinfo/{}", bpf_program__fd(program(name)));
+    Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.valid()) return;
+    misses.push_back({name, class_of_program(name), 0});
+    miss_files.push_back(std::move(file));
 }
 
 void Probes::Impl::attach_capability(CapabilityReport& capability) {
@@ -563,6 +620,21 @@ void Probes::stored(uint8_t track) {
     Impl& s = *impl_;
     (track == FR_TRACK_VITAL ? *s.vital : *s.syscall).commit();
     if (s.pins) s.pins->commit(track);
+}
+
+std::span<const Probes::Misses> Probes::misses() const {
+    Impl& s = *impl_;
+    std::array<char, 1024> text;
+    constexpr std::string_view key = "recursion_misses:";
+    for (size_t i = 0; i < s.misses.size(); ++i) {
+        const ssize_t n = pread(s.miss_files[i].get(), text.data(), text.size(), 0);
+        const std::string_view lines(text.data(), n > 0 ? static_cast<size_t>(n) : 0);
+        const size_t at = lines.find(key);
+        if (at == std::string_view::npos) continue;
+        const size_t digit = std::min(lines.find_first_not_of(" \t", at + key.size()), lines.size());
+        std::from_chars(lines.data() + digit, lines.data() + lines.size(), s.misses[i].count);
+    }
+    return s.misses;
 }
 
 SyscallFloor Probes::floor() const { return impl_->floor; }

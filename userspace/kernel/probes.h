@@ -22,6 +22,9 @@ namespace flightrec::kernel {
 struct ScopeCgroup {
     uint64_t id = 0;     // inode number of its directory
     uint32_t level = 0;  // 0: the root
+    // From the hierarchy's root, "/a/b": by it the programs know the cgroup again when it is removed and made anew
+    // (paths of FR_SCOPE_PATH bytes and more they do not).
+    std::string path;
 };
 
 struct ProbeOptions {
@@ -77,6 +80,16 @@ class Probes {
     Result<void> attach_syscalls(bool enter, bool exit);
     [[nodiscard]] bool can_detach() const;  // attach_syscalls() works
     [[nodiscard]] SyscallFloor floor() const;
+    // How often each attached program was not run because it was running on that CPU already (interrupts), as of now:
+    // what happened then was not looked at. Of the class that the program records (FR_CLASS_NONE: none, or events that
+    // only rarely come of a run). Source: recursion_misses of /proc/self/fdinfo (kernel/bpf/syscall.c, 5.12);
+    // tracepoint programs count them from 6.2, kprobes from 6.7. Nothing where an earlier recorder's programs run on.
+    struct Misses {
+        std::string_view program;
+        uint8_t cls = FR_CLASS_NONE;
+        uint64_t count = 0;
+    };
+    [[nodiscard]] std::span<const Misses> misses() const;  // until the next call
     // Stops producing; the rings stay readable. With pins kept: the programs go on, and only this process leaves.
     void detach();
 

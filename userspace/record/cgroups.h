@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Control groups: where they are mounted (version 1 and 2), paths and ids, the scope, container ids.
+// Control groups: where they are mounted (version 1 and 2), paths and ids, the scope.
 //
 // Source of facts: cgroups(7), Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/; Linux kernel/cgroup/cgroup.c
 // (the id of a version 2 cgroup is the inode number of its directory; open_by_handle_at(2) finds it by that id).
@@ -77,13 +77,5 @@ size_t emit_cgroups(const CgroupMount& mount, const Scope& scope, size_t limit, 
 
 // Writes "/a/b" as "b\0a\0", the form of FR_BLOB_CGROUP; nothing when it does not fit. "/" is empty.
 std::optional<std::string_view> components_of(std::string_view path, std::span<char> out);
-
-struct ContainerId {
-    std::string_view runtime;  // "docker", "containerd", "crio", "podman", "kubernetes", "lxc", "machine"
-    std::string_view id;       // within the path given
-};
-// The innermost container a cgroup path names, by the patterns of docker, containerd, CRI-O, podman, kubelet, LXC
-// and systemd-machined; nothing when none does.
-std::optional<ContainerId> container_of(std::string_view cgroup_path);
 
 }  // namespace flightrec::record

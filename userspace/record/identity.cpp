@@ -221,6 +221,7 @@ nlohmann::json read_identity(const SystemPaths& paths, const IdentityInput& inpu
         put(out["cpus"], "model", printable(line.substr(std::min(line.find_first_not_of(' '), line.size()))));
     }
     if (const auto kib = value_of(slurp(paths.proc + "/meminfo"), "MemTotal:")) out["memory_bytes"] = *kib * 1024;
+    out["page_size"] = ::sysconf(_SC_PAGESIZE);
     out["recorder"] = {{"version", printable(input.recorder_version)}};
     put(out["recorder"], "config_hash", input.config_hash);
     if (!input.labels.empty()) out["labels"] = input.labels;

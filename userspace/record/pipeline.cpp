@@ -64,7 +64,7 @@ struct Pipeline::Impl {
     size_t newcomer_count = 0;
     std::array<uint32_t, 16> crashed{}, crashed_given{};
     size_t crashed_count = 0;
-    bool keyframe_written = false;
+    bool keyframe_written = false, cgroup_made = false;
     std::array<char, 8192> stat_text{};
     Counts counts;
     const std::array<uint8_t, FR_SYSCALL_RULES>& nargs = kernel::argument_counts();
@@ -251,7 +251,10 @@ void Pipeline::Impl::take_vital(std::span<std::byte> record, uint16_t cpu) {
     event.fixed_size = flight::fixed_size_of(cls);
     switch (cls) {
         case FR_CLASS_KMSG: take_kmsg(event); return;
-        case FR_CLASS_CGROUP: cgroups.apply(event); break;
+        case FR_CLASS_CGROUP:
+            cgroups.apply(event);
+            cgroup_made |= event.as<fr_cgroup>().op == FR_CGROUP_MKDIR;
+            break;
         case FR_CLASS_OOM_KILL:
             parts.triggers->on_event(event, boot_ns());
             add_vital(with_memory_stat(record, event), cpu);
@@ -337,6 +340,11 @@ flight::Ledger Pipeline::Impl::ledger(bool telling) const {
         const uint64_t held = waiting[track] ? waiting[track]->by_class[c] : 0;
         line.pending += held + (telling ? 0 : vital.by_class()[c]);
         line.stored += telling ? vital.by_class()[c] : 0;
+    }
+    for (const auto& missed : parts.probes->misses()) {
+        if (missed.cls == FR_CLASS_NONE) continue;
+        out.line[missed.cls].produced += missed.count;
+        out.line[missed.cls].torn += missed.count;
     }
     if (parts.kmsg) {  // the kernel log has an account of its own; the probe only announces
         const KmsgReader::Counts& k = parts.kmsg->counts();
@@ -477,6 +485,7 @@ std::span<const uint32_t> Pipeline::crashed() {
     return {impl_->crashed_given.data(), count};
 }
 
+bool Pipeline::cgroup_made() { return std::exchange(impl_->cgroup_made, false); }
 bool Pipeline::keyframe_written() { return std::exchange(impl_->keyframe_written, false); }
 
 flight::Ledger Pipeline::ledger() const { return impl_->ledger(false); }

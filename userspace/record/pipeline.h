@@ -60,6 +60,8 @@ class Pipeline {
     [[nodiscard]] std::span<const uint32_t> crashed();
     // Whether a segment of the vital track was begun since the last call: its keyframe lacks the open files.
     [[nodiscard]] bool keyframe_written();
+    // Whether a cgroup was made since the last call.
+    [[nodiscard]] bool cgroup_made();
 
     // Processes that were moved into view since the last call and are not in the table: at most 64, the rest are
     // forgotten. The caller looks them up in /proc.

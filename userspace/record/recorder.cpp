@@ -128,8 +128,9 @@ struct Recorder::Impl {
     uint64_t started_ns = 0, next_sample_ns = 0, interval_ns = poll_longest_ns;
     ClockPair clock;
     uint64_t classes_off = 0;
-    bool fds_due = true;       // open files are to be looked at …
-    uint64_t fds_next_ns = 0;  // … from then on
+    std::array<uint64_t, FR_SCOPE_MAX> scope_ids{};  // as of the last look; 0: the cgroup is gone
+    bool fds_due = true;                             // open files are to be looked at …
+    uint64_t fds_next_ns = 0;                        // … from then on
     bool stopping = false;
     int stop_signal = 0;
     std::array<uint8_t, 16> recording_id{};
@@ -155,6 +156,7 @@ struct Recorder::Impl {
     void on_signal();
     void sample();
     void refresh_limits();
+    void watch_scope(bool look);
     [[nodiscard]] bool has_capability(std::string_view name) const;
     void check_clock(int64_t tolerance_ns);
     void watch_clock();
@@ -230,7 +232,8 @@ Result<void> Recorder::Impl::load_probes() {
     kernel::ProbeOptions o;
     o.vital_ring = static_cast<uint32_t>(options.config.vital_ring);
     o.syscall_ring = static_cast<uint32_t>(options.config.syscall_ring);
-    for (const std::string& path : scope.paths()) o.scope.push_back({cgroup_id_of(layout.v2, path), level_of(path)});
+    for (const std::string& path : scope.paths())
+        o.scope.push_back({cgroup_id_of(layout.v2, path), level_of(path), path});
     for (const std::string& name : options.config.classes_off)
         if (const auto cls = flight::class_of_name(name)) o.classes_off |= 1ull << *cls;
     if (!options.config.kernel_log) o.classes_off |= 1ull << FR_CLASS_KMSG;
@@ -355,6 +358,7 @@ Result<void> Recorder::Impl::start() {
     FR_TRY(open_sinks());
     FR_TRY(open_window());
     FR_TRY(load_probes());
+    std::copy_n(probes->control().scope_cgroup, scope_ids.size(), scope_ids.begin());
     info["capabilities"] = capabilities_json(probes->report());
     FR_TRY(window->set_info(info.dump()));
     FR_TRY(open_rest());
@@ -402,9 +406,34 @@ void Recorder::Impl::on_signal() {
 void Recorder::Impl::sample() {
     system_sampler->sample(emit);
     process_sampler->sample(emit, system_sampler->stalled());
+    if (pipeline->cgroup_made()) cgroup_sampler->cgroup_made();
     cgroup_sampler->sample(emit);
     refresh_limits();
+    watch_scope(true);
     check_clock(clock_noise_ns);
+}
+
+// A cgroup of the scope that is removed takes everything below it along; made again it has another id, which the
+// programs put into the control page by themselves when they see its path (here only where they could not: a path that
+// is too long, a cgroup namespace). `look`: at the directories too, once a second.
+void Recorder::Impl::watch_scope(bool look) {
+    fr_control& page = probes->control();
+    for (size_t i = 0; i < scope.paths().size() && i < scope_ids.size(); ++i) {
+        const std::string& path = scope.paths()[i];
+        uint64_t& known = scope_ids[i];
+        uint64_t now = page.scope_cgroup[i] != known ? page.scope_cgroup[i] : known;
+        if (look) now = cgroup_id_of(layout.v2, path);
+        if (now == known || (now == 0 && !look)) continue;
+        known = now;
+        if (now == 0) {
+            log::warning("the scope {} was removed: nothing of it is recorded until it is made again", path);
+        } else {
+            page.scope_cgroup[i] = now;
+            cgroup_sampler->rescan();
+            log::warning("the scope {} was made again: recording goes on", path);
+        }
+        marker(FR_MARKER_SCOPE, {now ? 1u : 0u, now}, path);
+    }
 }
 
 // The limits that the programs compare with when a fork or a mapping was refused.
@@ -485,6 +514,8 @@ std::string Recorder::Impl::status_json() const {
                                                              {"overwritten", l.overwritten}, {"torn", l.torn},
                                                              {"skipped", l.skipped},         {"pending", l.pending}};
     }
+    for (const auto& missed : probes->misses())
+        if (missed.count) out["not_run"][std::string(missed.program)] = missed.count;
     const auto& t = triggers->counts();
     out["incidents"] = {{"triggers", t.triggers},     {"incidents", t.incidents}, {"folded", t.folded},
                         {"suppressed", t.suppressed}, {"dumps", dumps_made},      {"failed_dumps", dumps_failed}};
@@ -548,6 +579,7 @@ Result<void> Recorder::Impl::loop() {
         probes->drain_doorbell([](void*, const fr_doorbell&) {}, nullptr);
         on_signal();
         on_clock_step();
+        watch_scope(false);
         const double fill = pipeline->drain();
         for (const uint32_t pid : pipeline->crashed()) scanner->emit_modules(pid, emit);
         for (const uint32_t pid : pipeline->newcomers()) scanner->emit_process(pid, emit);

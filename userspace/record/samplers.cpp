@@ -566,7 +566,7 @@ struct Tracked {
     uint16_t path_size = 0;
     std::array<char, 1024> path{};
     KeptFile current, max, high, peak, swap, swap_max, stat, events, failures, pids_current, pids_max, pids_events;
-    uint64_t hits = FR_UNKNOWN, kills = FR_UNKNOWN;  // of the sample before
+    uint64_t hits = FR_UNKNOWN, high_hits = FR_UNKNOWN;  // of the sample before
 };
 
 struct Candidate {
@@ -580,6 +580,10 @@ struct Hierarchy {
     bool memory = false, pids = false;
     std::vector<Tracked> tracked;
     std::vector<Candidate> candidates;
+    // The highest id of the first rescan. kernfs gives ids in ascending order (fs/kernfs/dir.c, idr_alloc_cyclic(), a
+    // generation above it), so that higher ones are of cgroups made since.
+    uint64_t newest_at_start = 0;
+    bool scanned = false;
 
     [[nodiscard]] bool v2() const { return mount.hierarchy == 0; }
     void open(Tracked& t, const CgroupEntry& entry) const;
@@ -588,6 +592,7 @@ struct Hierarchy {
 
 void Hierarchy::open(Tracked& t, const CgroupEntry& entry) const {
     t.id = entry.id;
+    if (scanned && entry.id > newest_at_start) t.hits = t.high_hits = 0;
     t.path_size = static_cast<uint16_t>(std::min(entry.path.size(), t.path.size()));
     entry.path.copy(t.path.data(), t.path_size);
     const auto file = [&](const char* v2_name, const char* v1_name) {
@@ -642,6 +647,9 @@ void Hierarchy::rescan(const Scope& scope, const CgroupSamplerConfig& config) {
             if (const auto place = has(0); place != tracked.end()) open(*place, entry);
         return true;
     });
+    if (scanned) return;
+    scanned = true;
+    for (const Candidate& c : candidates) newest_at_start = std::max(newest_at_start, c.id);
 }
 
 }  // namespace
@@ -656,19 +664,20 @@ struct CgroupSampler::Impl {
 
     // False when the cgroup is gone.
     bool emit_sample(const Hierarchy& hierarchy, Tracked& t, const Emit& emit);
-    void emit_hits(const Hierarchy& hierarchy, const Tracked& t, const fr_cgroup_sample& sample, uint64_t hits,
-                   const Emit& emit);
+    void emit_hits(const Hierarchy& hierarchy, const Tracked& t, const fr_cgroup_sample& sample, uint32_t cause,
+                   uint64_t hits, const Emit& emit);
 };
 
 // A limit that was hit without a kill leaves nothing but a counter that went up.
 void CgroupSampler::Impl::emit_hits(const Hierarchy& hierarchy, const Tracked& t, const fr_cgroup_sample& sample,
-                                    uint64_t hits, const Emit& emit) {
+                                    uint32_t cause, uint64_t hits, const Emit& emit) {
     auto& out = builder.begin<fr_alloc_failure>(FR_CLASS_ALLOC_FAILURE);
     out.event.time_ns = sample.event.time_ns;
     out.event.flags = FR_EVENT_SYNTHETIC;
     out.kind = FR_ALLOC_CGROUP;
+    out.cause = cause;
     out.size = hits;
-    out.limit = sample.memory_max;
+    out.limit = cause == FR_MEMORY_CGROUP_HIGH ? sample.memory_high : sample.memory_max;
     out.usage = sample.memory_current;
     out.order = out.node = -1;
     out.limit_cgroup_id = t.id;
@@ -709,10 +718,13 @@ bool CgroupSampler::Impl::emit_sample(const Hierarchy& hierarchy, Tracked& t, co
     builder.blob(FR_BLOB_TEXT, {t.path.data(), t.path_size});
     const fr_cgroup_sample sample = out;
     emit(builder.bytes());
-    const uint64_t hits = std::exchange(t.hits, sample.memory_failures);
-    const uint64_t kills = std::exchange(t.kills, sample.oom_kills);
-    if (hits != FR_UNKNOWN && t.hits != FR_UNKNOWN && t.hits > hits && kills == t.kills)
-        emit_hits(hierarchy, t, sample, t.hits - hits, emit);
+    const auto moved = [&](uint64_t& before, uint64_t now, uint32_t cause) {
+        const uint64_t was = std::exchange(before, now);
+        if (was != FR_UNKNOWN && now != FR_UNKNOWN && now > was)
+            emit_hits(hierarchy, t, sample, cause, now - was, emit);
+    };
+    moved(t.hits, sample.memory_failures, FR_MEMORY_CGROUP_MAX);
+    moved(t.high_hits, sample.memory_high_events, FR_MEMORY_CGROUP_HIGH);
     return true;
 }
 
@@ -728,7 +740,13 @@ Result<CgroupSampler> CgroupSampler::make(const CgroupLayout& layout, const Scop
     auto impl = std::make_unique<Impl>(Impl{.scope = scope, .config = config, .hierarchies = {}});
     const auto add = [&](const CgroupMount& mount, bool memory, bool pids) {
         if (!mount.present()) return;
-        Hierarchy h{.mount = mount, .memory = memory, .pids = pids, .tracked = {}, .candidates = {}};
+        Hierarchy h{.mount = mount,
+                    .memory = memory,
+                    .pids = pids,
+                    .tracked = {},
+                    .candidates = {},
+                    .newest_at_start = 0,
+                    .scanned = false};
         h.tracked.resize(config.limit);
         h.candidates.reserve(config.scan_limit);
         impl->hierarchies.push_back(std::move(h));
@@ -751,6 +769,13 @@ void CgroupSampler::sample(const Emit& emit) {
 }
 
 void CgroupSampler::rescan() { impl_->until_rescan = 0; }
+
+void CgroupSampler::cgroup_made() {
+    constexpr size_t few = 200;  // 3 ms a second for looking at them all
+    size_t count = 0;
+    for (const auto& hierarchy : impl_->hierarchies) count += hierarchy.candidates.size();
+    if (count <= few) rescan();
+}
 
 uint32_t CgroupSampler::tracked() const {
     uint32_t count = 0;

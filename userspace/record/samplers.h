@@ -88,10 +88,12 @@ struct CgroupSamplerConfig {
     uint32_t scan_limit = 2000;  // cgroups looked at to find the largest
 };
 
-// A cgroup whose limit was hit since the sample before, without a kill, gives an fr_alloc_failure (FR_ALLOC_CGROUP)
-// too. fr_cgroup_sample of the largest cgroups (by memory.current; by pids.current where the hierarchy has pids alone).
-// In the version 1 layout memory and pids are hierarchies of their own and give records of their own.
-// A cgroup that is made between two rescans is sampled after the next one; rescan() brings it forward.
+// A cgroup whose memory limit (max, high) was hit since the sample before gives an fr_alloc_failure (FR_ALLOC_CGROUP)
+// too, whether or not somebody was killed. fr_cgroup_sample of the largest cgroups (by memory.current; by pids.current
+// where the hierarchy has pids alone). In the version 1 layout memory and pids are hierarchies of their own and give
+// records of their own. Of a cgroup made after the first rescan all hits are told, of an
+// older one those since it was sampled first. A cgroup that is made between two rescans is sampled after the next one;
+// rescan() brings it forward.
 class CgroupSampler {
   public:
     static Result<CgroupSampler> make(const CgroupLayout& layout, const Scope& scope,
@@ -102,6 +104,7 @@ class CgroupSampler {
 
     void sample(const Emit& emit);
     void rescan();                               // the next sample looks at the whole tree first
+    void cgroup_made();                          // the same, where there are not so many that this costs too much
     [[nodiscard]] uint32_t tracked() const;      // cgroups sampled now
     [[nodiscard]] uint32_t not_sampled() const;  // seen by the last rescan, but above the limit
 

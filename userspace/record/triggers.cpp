@@ -85,6 +85,19 @@ class Members {
     bool first_ = true;
 };
 
+// An allocation of the kernel's own that failed and that the kernel says so of: those that have another way to go on
+// ask for silence (huge pages, large buffers of sockets).
+bool is_kernel_allocation(const fr_alloc_failure& failure) {
+    constexpr uint32_t no_warning = 0x2000;  // ___GFP_NOWARN, include/linux/gfp_types.h, the same from 5.17 to 6.18
+    switch (failure.kind) {
+        case FR_ALLOC_PAGE:
+        case FR_ALLOC_PAGE_WARN:
+        case FR_ALLOC_SLAB:
+        case FR_ALLOC_VMALLOC: return (failure.gfp_mask & no_warning) == 0;
+        default: return false;
+    }
+}
+
 void write_facts(const TriggerFacts& facts, std::string& out) {
     Members m(out);
     m.text("reason", trigger_name(facts.reason));
@@ -179,6 +192,7 @@ void TriggerEngine::on_event(const flight::EventRef& event, uint64_t now_ns) {
 void TriggerEngine::on_oom_kill(const flight::EventRef& event, uint64_t now_ns) {
     if (!config_.oom_kill) return;
     const auto oom = event.as<fr_oom_kill>();
+    if ((oom.flags & FR_OOM_MARKED) != 0) return;  // it was dying already: nobody was killed
     TriggerFacts facts;
     facts.reason = FR_TRIGGER_OOM_KILL;
     facts.time_ns = oom.event.time_ns;
@@ -231,7 +245,7 @@ void TriggerEngine::on_crash(const flight::EventRef& event, uint64_t now_ns) {
 void TriggerEngine::on_alloc_failure(const flight::EventRef& event, uint64_t now_ns) {
     const auto failure = event.as<fr_alloc_failure>();
     const bool fork = failure.kind == FR_ALLOC_FORK && config_.fork_failure;
-    if (!fork && !(failure.kind == FR_ALLOC_PAGE_WARN && config_.alloc_failure)) return;
+    if (!fork && !(config_.alloc_failure && is_kernel_allocation(failure))) return;
     TriggerFacts facts;
     facts.reason = fork ? FR_TRIGGER_FORK_FAILURE : FR_TRIGGER_ALLOC_FAILURE;
     facts.time_ns = failure.event.time_ns;

@@ -29,7 +29,7 @@ struct TriggerConfig {
     bool oom_kill = true;
     bool crash = true;
     bool fork_failure = true;
-    bool alloc_failure = false;  // of the page allocator, those the kernel logs
+    bool alloc_failure = false;  // of pages, slab or vmalloc; not where silence was asked for (__GFP_NOWARN)
     uint64_t tail_ns = 2'000'000'000;
     uint64_t debounce_ns = 60'000'000'000;
     uint32_t per_hour = 20;                             // incidents of all signatures; at most 64

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading the vital track once and keeping what reports are made of.
 #include "userspace/replay/digest.h"
+#include "userspace/flight/container.h"
 
 #include <fmt/format.h>
 
@@ -142,6 +143,7 @@ void Gatherer::describe_victim(IncidentSeed& seed, uint32_t pid, uint64_t start_
 }
 
 void Gatherer::oom_kill(const EventRef& event) {
+    if ((event.as<fr_oom_kill>().flags & FR_OOM_MARKED) != 0) return;  // was dying already: nobody was killed
     IncidentSeed* seed = add_incident(IncidentKind::oom, event);
     if (seed == nullptr) return;
     seed->oom = event.as<fr_oom_kill>();
@@ -433,24 +435,18 @@ const ProcessSeries* Digest::series_of(uint32_t pid, uint64_t start_ns) const {
 }
 
 std::string container_of(std::string_view path) {
-    std::string out;
-    while (!path.empty()) {
-        const auto slash = path.rfind('/');
-        std::string_view part = slash == std::string_view::npos ? path : path.substr(slash + 1);
-        path = slash == std::string_view::npos ? std::string_view{} : path.substr(0, slash);
-        if (part.ends_with(".service") && out.empty()) return "unit " + std::string(part);
-        std::string_view runtime;
-        for (const std::string_view prefix : {"docker-", "cri-containerd-", "crio-", "libpod-", "lxc-"})
-            if (part.starts_with(prefix) && part.ends_with(".scope")) {
-                runtime = prefix.substr(0, prefix.size() - 1);
-                part = part.substr(prefix.size(), part.size() - prefix.size() - 6);
-            }
-        const bool hex = part.size() == 64 && std::all_of(part.begin(), part.end(), [](char c) {
-                             return std::isxdigit(static_cast<unsigned char>(c)) != 0;
-                         });
-        if (hex) return fmt::format("container {}{}{}", runtime, runtime.empty() ? "" : " ", part.substr(0, 12));
+    const auto container = flight::container_of(path);
+    const size_t service = path.rfind(".service");
+    const bool unit = service != std::string_view::npos && (service + 8 == path.size() || path[service + 8] == '/') &&
+                      (!container || path.data() + service > container->id.data());
+    if (unit) {
+        const size_t slash = path.rfind('/', service);
+        const size_t from = slash == std::string_view::npos ? 0 : slash + 1;
+        return "unit " + std::string(path.substr(from, service + 8 - from));
     }
-    return out;
+    if (!container) return {};
+    const bool hash = container->id.size() == 64;
+    return fmt::format("container {} {}", container->runtime, hash ? container->id.substr(0, 12) : container->id);
 }
 
 }  // namespace flightrec::replay

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One event in words; a function a class.
 #include "userspace/replay/event_text.h"
+#include "userspace/flight/container.h"
 
 #include <fmt/format.h>
 
@@ -136,6 +137,8 @@ void exec_text(std::string& out, const EventRef& event, const ReplayState& state
     if (!cgroup.empty()) {
         out += ", cgroup ";
         append_printable(out, cgroup);
+        if (const auto container = flight::container_of(cgroup))
+            put(out, " ({} {})", container->runtime, printable(container->id.substr(0, 12)));
     }
     if (filename && filename->text != exe) {
         out += ", as ";
@@ -244,6 +247,7 @@ void crash_text(std::string& out, const EventRef& event, const ReplayState& stat
         out += ", from ";
         append_process_name(out, state.comm_of(crash.sender_pid, crash.sender_pid), crash.sender_pid);
     }
+    if ((crash.flags & FR_CRASH_CALLER_CALLED) != 0) put(out, ", returns to 0x{:x} if without frame", crash.caller);
     out += ')';
     if (crash.ip != 0) put(out, " ip 0x{:x} sp 0x{:x} bp 0x{:x}", crash.ip, crash.sp, crash.bp);
     out += " ***";
@@ -264,7 +268,8 @@ void module_text(std::string& out, const EventRef& event) {
 void oom_text(std::string& out, const EventRef& event, const ReplayState& state, const TextOptions& options,
               const Palette& paint) {
     const auto oom = event.as<fr_oom_kill>();
-    put(out, "{}*** OOM kill of ", paint.red);
+    const bool marked = (oom.flags & FR_OOM_MARKED) != 0;
+    put(out, "{}*** {} ", paint.red, marked ? "out of memory; not killed, for it is dying already:" : "OOM kill of");
     append_process_name(out, comm_text(oom.victim_comm), oom.victim_pid);
     out += paint.reset;
     put(out, " (uid {}, oom_score_adj {}): rss {} = anon {} + file {} + shmem {}", oom.victim_uid,
@@ -305,7 +310,10 @@ void alloc_text(std::string& out, const EventRef& event, const ReplayState& stat
         case FR_ALLOC_PAGE_WARN: put(out, "page allocation failed: order {}", alloc.order); break;
         case FR_ALLOC_VMALLOC: out += "vmalloc failed"; break;
         case FR_ALLOC_SLAB: out += "slab allocation failed"; break;
-        case FR_ALLOC_CGROUP: out += "memory cgroup hit its limit"; break;
+        case FR_ALLOC_CGROUP:
+            put(out, "memory cgroup hit its {} {} times",
+                alloc.cause == FR_MEMORY_CGROUP_HIGH ? "memory.high" : "limit", alloc.size);
+            break;
         case FR_ALLOC_FORK: out += "fork failed"; break;
         default: out += "allocation failed"; break;
     }
@@ -319,7 +327,12 @@ void alloc_text(std::string& out, const EventRef& event, const ReplayState& stat
         out += " gfp ";
         append_gfp(out, alloc.gfp_mask);
     }
-    append_nonzero(out, "size", alloc.size);
+    if (alloc.kind == FR_ALLOC_CGROUP) {
+        out += ": ";
+        append_printable(out, blob_path(event, FR_BLOB_CGROUP));
+    } else {
+        append_nonzero(out, "size", alloc.size);
+    }
     if (alloc.kind == FR_ALLOC_FORK || (alloc.kind == FR_ALLOC_SYSCALL && alloc.cause != FR_FORK_UNKNOWN)) {
         put(out, ", refused by {}", fork_cause_name(alloc.cause));
         std::string cgroup = blob_path(event, FR_BLOB_CGROUP);
@@ -335,6 +348,7 @@ void alloc_text(std::string& out, const EventRef& event, const ReplayState& stat
         out += ", in use ";
         append_count(out, alloc.usage);
     }
+    if (alloc.left_out != 0) put(out, ", {} like it left out before", alloc.left_out);
     append_kernel_stack(out, event, options);
 }
 
@@ -535,6 +549,7 @@ void marker_text(std::string& out, const EventRef& event, const Palette& paint) 
         case FR_MARKER_PREVIOUS_END: out += "how the recording before ended"; break;
         case FR_MARKER_SHUTDOWN: out += "the machine is being stopped"; break;
         case FR_MARKER_USER: out += "note"; break;
+        case FR_MARKER_SCOPE: out += v[0] ? "the scope was made again" : "the scope was removed"; break;
         default: put(out, "marker {} ({}, {}, {}, {})", marker.kind, v[0], v[1], v[2], v[3]); break;
     }
     if (marker.kind == FR_MARKER_STOP && v[0] != 0) {

@@ -3,6 +3,7 @@
 #include "userspace/replay/flight_info.h"
 
 #include <algorithm>
+#include <bit>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -75,6 +76,9 @@ FlightInfo FlightInfo::parse(const std::string& json) {
     out.host = string_at(root, {"identity.hostname", "hostname"});
     out.kernel = string_at(root, {"identity.kernel.release"});
     out.machine = string_at(root, {"identity.kernel.architecture"});
+    if (const auto* size = value_at(root, "identity.page_size"); size != nullptr && size->is_number_unsigned())
+        if (const auto bytes = size->get<uint64_t>(); std::has_single_bit(bytes) && bytes >= 4096 && bytes <= 1u << 20)
+            out.page_size = bytes;
     out.os = string_at(root, {"identity.os.pretty_name", "identity.os.id"});
     out.image = string_at(root, {"identity.os.image_id"});
     if (const auto version = string_at(root, {"identity.os.image_version"}); !version.empty()) {

@@ -2,6 +2,7 @@
 // The information JSON of a flight (schemas/json/info.schema.json): which machine, image and recorder it is from.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -29,6 +30,9 @@ struct FlightInfo {
     std::vector<std::string> missing;  // capabilities this kernel did not have
     std::vector<std::string> losses;   // what the variants taken lose: "crash: no user stack"
     std::optional<uint64_t> trigger;   // number of the trigger that this dump was made for
+
+    // Bytes of a page of its kernel.
+    uint64_t page_size = 4096;
 
     // Of the machine; x86-64 where the file does not say.
     [[nodiscard]] schemas::Arch arch() const;

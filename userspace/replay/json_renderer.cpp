@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fields of each class under the names of schemas/json/event.schema.json; a function a class.
 #include "userspace/replay/json_renderer.h"
+#include "userspace/flight/container.h"
 
 #include <fmt/format.h>
 
@@ -165,10 +166,22 @@ void blob_fields(JsonLine& json, const EventRef& event, Symbolizer* symbols) {
     }
 }
 
+// The container that the path of a cgroup names; nothing when it names none.
+void container_field(JsonLine& json, std::string_view name, std::string_view cgroup_path) {
+    const auto container = flight::container_of(cgroup_path);
+    if (!container) return;
+    json.key(name).open();
+    json.text("runtime", container->runtime);
+    json.text("id", container->id);
+    json.close();
+}
+
 void cgroup_fields(JsonLine& json, const EventRef& event, uint64_t id, const ReplayState& state) {
     json.number("cgroup_id", id);
+    const auto path = state.cgroup_path(id);
+    container_field(json, "container", path);
     if (find_blob(event, FR_BLOB_CGROUP)) return;
-    if (const auto path = state.cgroup_path(id); !path.empty()) json.text("cgroup", path);
+    if (!path.empty()) json.text("cgroup", path);
 }
 
 void exec_fields(JsonLine& json, const EventRef& event, const ReplayState& state) {
@@ -200,6 +213,7 @@ void exec_failed_fields(JsonLine& json, const EventRef& event) {
     json.number("ppid", exec.ppid);
     json.number("uid", exec.uid);
     json.number("gid", exec.gid);
+    json.number("left_out", exec.left_out);
 }
 
 void fork_fields(JsonLine& json, const EventRef& event, const ReplayState& state, std::string& scratch) {
@@ -290,6 +304,8 @@ void crash_fields(JsonLine& json, const EventRef& event, const ReplayState& stat
     json.number("ppid", crash.ppid);
     json.number("sender_pid", crash.sender_pid);
     json.number("uid", crash.uid);
+    json.hex("caller", crash.caller);
+    json.boolean("caller_called", (crash.flags & FR_CRASH_CALLER_CALLED) != 0);
     json.key("registers").open('[');
     for (const auto value : crash.regs) json.hex(value);
     json.close(']');
@@ -318,6 +334,7 @@ void oom_fields(JsonLine& json, const EventRef& event, const ReplayState& state,
     json.number("victim_start_ns", oom.victim_start_ns);
     json.number("victim_cgroup_id", oom.victim_cgroup_id);
     named(json, "victim_cgroup", state.cgroup_path(oom.victim_cgroup_id));
+    container_field(json, "victim_container", state.cgroup_path(oom.victim_cgroup_id));
     json.number("victim_rss", oom.victim_anon + oom.victim_file + oom.victim_shmem);
     json.number("victim_anon", oom.victim_anon);
     json.number("victim_file", oom.victim_file);
@@ -328,6 +345,7 @@ void oom_fields(JsonLine& json, const EventRef& event, const ReplayState& state,
     json.number("victim_locked", oom.victim_locked);
     json.number("victim_oom_score_adj", oom.victim_oom_score_adj);
     json.boolean("group", (oom.flags & FR_OOM_GROUP) != 0);
+    json.boolean("marked_only", (oom.flags & FR_OOM_MARKED) != 0);
     json.number("victim_memory_cgroup_id", oom.victim_memory_cgroup_id);
     json.number("invoker_cgroup_id", oom.invoker_cgroup_id);
     named(json, "invoker_cgroup", state.cgroup_path(oom.invoker_cgroup_id));
@@ -375,9 +393,10 @@ void alloc_fields(JsonLine& json, const EventRef& event, const ReplayState& stat
     const auto* info = schemas::find_syscall(state.arch(), alloc.syscall);
     const bool call = alloc.kind == FR_ALLOC_SYSCALL || alloc.kind == FR_ALLOC_FORK;
     named(json, "syscall", call && info != nullptr ? info->name : std::string_view{});
-    const bool told = alloc.kind == FR_ALLOC_FORK || alloc.kind == FR_ALLOC_SYSCALL;
+    const bool told = alloc.kind == FR_ALLOC_FORK || alloc.kind == FR_ALLOC_SYSCALL || alloc.kind == FR_ALLOC_CGROUP;
     json.text("cause", told ? fork_cause_name(alloc.cause) : "none");
     json.number("limit_cgroup_id", alloc.limit_cgroup_id);
+    json.number("left_out", alloc.left_out);
     cgroup_fields(json, event, alloc.cgroup_id, state);
 }
 
@@ -562,6 +581,10 @@ void marker_fields(JsonLine& json, const EventRef& event) {
             break;
         case FR_MARKER_USER: json.number("from_pid", v[0]); break;
         case FR_MARKER_RESTART: json.number("unread_ns", v[0]); break;
+        case FR_MARKER_SCOPE:
+            json.boolean("made_again", v[0] != 0);
+            json.number("cgroup_id", v[1]);
+            break;
         default: break;
     }
 }

@@ -312,9 +312,9 @@ std::string_view trigger_name(uint64_t trigger) {
 }
 
 std::string_view marker_name(uint32_t kind) {
-    static constexpr std::array<std::string_view, 12> names{"unknown", "start",        "stop",     "trigger",
-                                                            "gap",     "clock",        "policy",   "dump",
-                                                            "restart", "previous_end", "shutdown", "user"};
+    static constexpr std::array<std::string_view, 13> names{"unknown",  "start",  "stop", "trigger", "gap",
+                                                            "clock",    "policy", "dump", "restart", "previous_end",
+                                                            "shutdown", "user",   "scope"};
     return at(names, kind);
 }
 
@@ -331,9 +331,9 @@ std::string_view alloc_kind_name(uint32_t kind) {
 }
 
 std::string_view fork_cause_name(uint32_t cause) {
-    static constexpr std::array<std::string_view, 10> names{"unknown",   "pids_cgroup", "rlimit_nproc", "threads_max",
-                                                            "pid_max",   "memory",      "pidns_dead",   "rlimit_as",
-                                                            "map_count", "rlimit_data"};
+    static constexpr std::array<std::string_view, 12> names{
+        "unknown",    "pids_cgroup", "rlimit_nproc", "threads_max", "pid_max",           "memory",
+        "pidns_dead", "rlimit_as",   "map_count",    "rlimit_data", "memory_cgroup_max", "memory_cgroup_high"};
     return at(names, cause);
 }
 

@@ -137,8 +137,9 @@ void add_invoker(const VerdictInput& in, IncidentReport& out, const KernelReport
         if ((oom.flags & FR_OOM_CONTEXT_KNOWN) != 0) {
             s.text += ": gfp ";
             append_gfp(s.text, oom.gfp_mask);
-            s.text += fmt::format(", order {} ({})", oom.order,
-                                  oom.order >= 0 && oom.order < 32 ? format_bytes(uint64_t{4096} << oom.order) : "?");
+            s.text += fmt::format(
+                ", order {} ({})", oom.order,
+                oom.order >= 0 && oom.order < 32 ? format_bytes(in.digest.info.page_size << oom.order) : "?");
         } else if (kernel.invoked) {
             s.text += ": gfp ";
             append_gfp(s.text, kernel.invoked->gfp_mask);

@@ -50,6 +50,14 @@ class Triggers : public ::testing::Test {
         event.cgroup_id = 5;
         feed(sizeof(fr_alloc_failure), now);
     }
+    void allocation_failure(uint64_t now, uint32_t kind, uint32_t gfp_mask) {
+        auto& event = builder_.begin<fr_alloc_failure>(FR_CLASS_ALLOC_FAILURE);
+        event.event.time_ns = now;
+        event.kind = kind;
+        event.gfp_mask = gfp_mask;
+        event.cgroup_id = 5;
+        feed(sizeof(fr_alloc_failure), now);
+    }
     void feed(size_t fixed, uint64_t now) {
         engine_.on_event({builder_.bytes(), 0, static_cast<uint16_t>(fixed)}, now);
     }
@@ -292,6 +300,36 @@ TEST(TriggerNames, BothWays) {
     EXPECT_EQ(trigger_name(FR_TRIGGER_PREVIOUS_BOOT), "previous_boot");
     EXPECT_EQ(trigger_of_name("none"), std::nullopt);
     EXPECT_EQ(trigger_name(99), "unknown");
+}
+
+TEST_F(Triggers, AllocationFailuresThatTheKernelTellsOfWhenAskedFor) {
+    constexpr uint32_t kernel = 0xcc0, silent = kernel | 0x2000;  // GFP_KERNEL, __GFP_NOWARN
+    allocation_failure(kSecond, FR_ALLOC_PAGE, kernel);
+    EXPECT_EQ(engine_.counts().triggers, 0u) << "nobody asked for it";
+    TriggerConfig config;
+    config.alloc_failure = true;
+    for (const uint32_t kind : {FR_ALLOC_PAGE, FR_ALLOC_PAGE_WARN, FR_ALLOC_VMALLOC, FR_ALLOC_SLAB}) {
+        restart(config);
+        allocation_failure(kSecond, kind, silent);
+        EXPECT_EQ(engine_.counts().triggers, 0u) << kind;
+        allocation_failure(kSecond, kind, kernel);
+        EXPECT_EQ(engine_.counts().incidents, 1u) << kind;
+        const auto incident = engine_.poll(kHour);
+        ASSERT_TRUE(incident);
+        EXPECT_EQ(incident->facts.reason, FR_TRIGGER_ALLOC_FAILURE);
+    }
+    restart(config);
+    for (const uint32_t kind : {FR_ALLOC_SYSCALL, FR_ALLOC_CGROUP}) allocation_failure(kSecond, kind, 0);
+    EXPECT_EQ(engine_.counts().triggers, 0u);
+}
+
+TEST_F(Triggers, AVictimThatWasDyingAlreadyIsNoOomKill) {
+    auto& event = builder_.begin<fr_oom_kill>(FR_CLASS_OOM_KILL);
+    event.event.time_ns = kSecond;
+    event.victim_pid = 7;
+    event.flags = FR_OOM_MARKED;
+    feed(sizeof(fr_oom_kill), kSecond);
+    EXPECT_EQ(engine_.counts().triggers, 0u);
 }
 
 }  // namespace

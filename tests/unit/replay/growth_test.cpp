@@ -103,9 +103,9 @@ TEST(KernelOomReport, TheOtherLines) {
 TEST(Container, IsNamedWhereThePathNamesIt) {
     const std::string id(64, 'f');
     EXPECT_EQ(container_of("/system.slice/docker-" + id + ".scope"), "container docker ffffffffffff");
-    EXPECT_EQ(container_of("/docker/" + id), "container ffffffffffff");
+    EXPECT_EQ(container_of("/docker/" + id), "container docker ffffffffffff");
     EXPECT_EQ(container_of("/kubepods.slice/kubepods-pod1.slice/cri-containerd-" + id + ".scope"),
-              "container cri-containerd ffffffffffff");
+              "container containerd ffffffffffff");
     EXPECT_EQ(container_of("/system.slice/shop.service"), "unit shop.service");
     EXPECT_EQ(container_of("/user.slice"), "");
     EXPECT_EQ(container_of(""), "");

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples of version 2 cgroups equal the cgroup's own files; limits that are hit without a kill are told."""
+"""Samples of version 2 cgroups equal the cgroup's own files; every hit of a limit is told, with and without a kill."""
 
 MEMORY = 768
 DISK = 320
@@ -12,7 +12,15 @@ echo $((40 << 20)) >memory.high
 echo 30 >pids.max
 cd /
 start_recorder --to "$SINK" --sample-period 200ms
-# More file data than fits: the page cache gives way.
+# More file data than fits: the page cache gives way, at memory.high here, at memory.max in the second one; in the third
+# somebody is killed. Both are made while recording.
+for name in tight deadly; do
+    mkdir /sys/fs/cgroup/outer/$name
+    echo $((32 << 20)) >/sys/fs/cgroup/outer/$name/memory.max
+done
+sh -c 'echo $$ >/sys/fs/cgroup/outer/tight/cgroup.procs; exec dd if=/dev/zero of=/var/tight bs=1M count=60' 2>/dev/null
+rm /var/tight
+sh -c 'echo $$ >/sys/fs/cgroup/outer/deadly/cgroup.procs; exec oom_hog --step 4 --sleep 20'
 sh -c 'echo $$ >/sys/fs/cgroup/outer/inner/cgroup.procs; exec dd if=/dev/zero of=/var/big bs=1M count=90' 2>/dev/null
 sh -c 'echo $$ >/sys/fs/cgroup/outer/inner/cgroup.procs; exec threads --threads 7 --end hold --hold 60000' &
 sleep 6
@@ -22,6 +30,9 @@ done >/var/out/files
 sed 's/^/events./' /sys/fs/cgroup/outer/inner/memory.events >>/var/out/files
 sed 's/^/stat./' /sys/fs/cgroup/outer/inner/memory.stat >>/var/out/files
 cut -d' ' -f1 /proc/uptime >/var/out/when
+for name in tight deadly; do
+    sed "s/^/$name./" /sys/fs/cgroup/outer/$name/memory.events >>/var/out/files
+done
 sleep 1
 stop_recorder
 """
@@ -52,6 +63,14 @@ def check(run):
         run.expect(near, f"{ours} is {sample[ours]}, {theirs} says {value}")
     run.expect(sample["pids_current"] == 8, f"pids.current is {sample['pids_current']}")
     run.expect(sample["memory_high_events"] > 0, "memory.high was not exceeded: another test is needed")
-    hits = [e for e in events if e["class"] == "alloc_failure" and e["kind"] == "cgroup" and e["cgroup"] == "/outer/inner"]
-    run.expect(sum(e["size"] for e in hits) <= int(files["events.max"]), f"hits: {hits}")
+    hits = [e for e in events if e["class"] == "alloc_failure" and e["kind"] == "cgroup"]
+    run.expect(int(files["tight.max"]) > 0 and int(files["tight.oom_kill"]) == 0, f"the limit without a kill: {files}")
+    run.expect(int(files["deadly.max"]) > 0 and int(files["deadly.oom_kill"]) == 1, f"the limit with a kill: {files}")
+    for cgroup, cause, limit, theirs in (("/outer/inner", "memory_cgroup_high", 40 << 20, "events.high"),
+                                         ("/outer/tight", "memory_cgroup_max", 32 << 20, "tight.max"),
+                                         ("/outer/deadly", "memory_cgroup_max", 32 << 20, "deadly.max")):
+        mine = [e for e in hits if (e["cgroup"], e["cause"]) == (cgroup, cause)]
+        run.expect(mine and all(e["limit"] == limit for e in mine), f"{cgroup} at {cause}: {mine}")
+        run.expect(sum(e["size"] for e in mine) == int(files[theirs]), f"{mine} add up to other than {files[theirs]}")
+    run.note(f"at max {files['tight.max']} times without, {files['deadly.max']} times with a kill")
     run.note(f"{len(samples)} samples; high {files['events.high']}, max {files['events.max']} times")
