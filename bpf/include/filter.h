@@ -42,11 +42,13 @@ static __always_inline u64 task_cgroup_id(struct task_struct* task) { return tas
 
 static __always_inline bool task_in_scope(struct task_struct* task) {
     if (scope_count == 0) return true;
+    struct fr_control* c = control_now();
     struct cgroup* cgroup = task->cgroups->dfl_cgrp;
     u64 id = cgroup->kn->id;
+    if (!c) return false;
     for (u32 i = 0; i < FR_SCOPE_MAX; i++) {
         if (i >= scope_count) break;
-        if (id == scope_cgroup[i]) return true;
+        if (id == c->scope_cgroup[i]) return true;
     }
     return cgroup_in_scope(cgroup);
 }

@@ -97,7 +97,7 @@ FR_SHARED struct {
     __uint(max_entries, 256);
 } kernel_kills SEC(".maps");
 
-/* Failures that come in floods, by process and kind (failures.h). */
+/* Failures that come in floods, by process and kind (flood.h). */
 struct flood {
     __u64 since_ns;
     __u64 told; /* since then */

@@ -65,6 +65,19 @@ class ChoiceAndIdentity(unittest.TestCase):
         self.assertEqual(self.calls(events), [])
         self.assertTrue([e for e in events if e["class"] == "exec"])
 
+    def test_cut_strings_are_flagged(self):
+        """Where a path was longer than the limit both the argument and the event say so; nowhere else."""
+        long = "/nonexistent/" + "long" * 20
+        events = self.record("--string-limit", "32", argv=["/bin/cat", long, "/etc/hostname"])
+        paths = {True: [], False: []}
+        for e in self.calls(events):
+            if e["syscall"] == "openat":
+                paths[e.get("truncated", False)].append(e["strings"]["1"])
+        self.assertIn(long[:32], paths[True])
+        self.assertIn("/etc/hostname", paths[False])
+        self.assertTrue(all(len(path) == 32 for path in paths[True]), paths)
+        self.assertTrue(all(len(path) < 32 for path in paths[False]), paths)
+
     def test_a_name_that_is_none(self):
         done = recording.flightrec("record", "--syscalls", "openat,opennat")
         self.assertEqual(done.returncode, 2)

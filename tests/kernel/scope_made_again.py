@@ -31,16 +31,19 @@ class ScopeMadeAgain(unittest.TestCase):
             os.mkdir(scope.path)
             run("second, at once")
             cls.ids.append(recording.inode(scope.path))
-            wait_for(lambda: recorder.stderr().count("made again") == 1)
+            wait_for(lambda: recorder.stderr().count("was made again") == 1)
             # One that stays away for a while; below it a group of its own.
             os.rmdir(scope.path)
             wait_for(lambda: recorder.stderr().count("was removed") >= 1)
+            time.sleep(1.5)
+            if recorder.stderr().count("was made again") != 1:
+                raise AssertionError("said to be there again while it was not: " + recorder.stderr())
             os.mkdir(scope.path)
             cls.ids.append(recording.inode(scope.path))
             run("third, later")
             with recording.Scope(parent=scope) as below:
                 below.run(["/bin/echo", "fourth, below"])
-            wait_for(lambda: recorder.stderr().count("made again") == 2)
+            wait_for(lambda: recorder.stderr().count("was made again") == 2)
             recorder.settle(1.5)
             recorder.stop()
             recording.verify(recorder.window)

@@ -421,11 +421,14 @@ void Recorder::Impl::watch_scope(bool look) {
     for (size_t i = 0; i < scope.paths().size() && i < scope_ids.size(); ++i) {
         const std::string& path = scope.paths()[i];
         uint64_t& known = scope_ids[i];
-        uint64_t now = page.scope_cgroup[i] != known ? page.scope_cgroup[i] : known;
-        if (look) now = cgroup_id_of(layout.v2, path);
-        if (now == known || (now == 0 && !look)) continue;
+        uint64_t in_kernel = __atomic_load_n(&page.scope_cgroup[i], __ATOMIC_RELAXED);
+        const uint64_t now = look ? cgroup_id_of(layout.v2, path) : in_kernel;
+        if (now == known) continue;
         known = now;
         if (now == 0) {
+            // Unless the programs have seen it made again by now.
+            __atomic_compare_exchange_n(&page.scope_cgroup[i], &in_kernel, 0, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED);
             log::warning("the scope {} was removed: nothing of it is recorded until it is made again", path);
         } else {
             page.scope_cgroup[i] = now;

@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A segmentation fault: the crash triggers a dump with signal, fault address and exit."""
+"""A segmentation fault: the crash triggers a dump with signal, fault address and exit. All modules of a dynamic program."""
 
+EXTRA = ["/usr/bin/sleep"]
 GUEST = r"""
 start_recorder --to "$SINK"
 segfault --address 0x1234 --depth 2 --delay 500
 echo "ended with $?" >/var/out/segfault
 await_dumps 1
+/usr/bin/sleep 100 &
+wait_for 20 grep -q "libc.so.6" /proc/$!/maps || fail "sleep does not run"
+sleep 1
+cat /proc/$!/maps >/var/out/maps
+echo $! >/var/out/pid
+kill -SEGV $!
+wait $!
 stop_recorder
 """
 
@@ -36,3 +44,15 @@ def check(run):
     run.expect(len(execs) == 1, f"{len(execs)} execs of the crashed process, not 1")
     report = run.flightrec("report", dump)
     run.expect("SIGSEGV" in report and str(crash["pid"]) in report, f"the report does not tell the crash:\n{report}")
+    # The kernel's list of a dynamic program's files, walked in its memory, against /proc/PID/maps.
+    window = run.state / "lib" / "flightrec" / "window.flight"
+    run.flightrec("verify", window)
+    told = {(e["start"], e["end"], e["offset"], e["path"])
+            for e in run.events(window, "--class", "module") if e["pid"] == int(run.out("pid"))}
+    mapped = set()
+    for words in map(str.split, run.out("maps").splitlines()):
+        if len(words) > 5 and words[5].startswith("/") and "x" in words[1]:
+            start, end = words[0].split("-")
+            mapped.add((hex(int(start, 16)), hex(int(end, 16)), hex(int(words[2], 16)), words[5]))
+    run.expect(len(mapped) == 3, f"mapped as code: {mapped}")
+    run.expect(told == mapped, f"told: {told}, mapped: {mapped}")
