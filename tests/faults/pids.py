@@ -21,7 +21,7 @@ kill -0 $one || fail "the bomb of pids.max ended too early"
 cat $cg/few/pids.current >/var/out/pids.current
 kill -9 $one; wait $one 2>/dev/null
 
-(ulimit -p 60; exec bomb_nproc --uid 65534 --max 2000 --hold 40000 --again 100) >/var/out/nproc & two=$!
+(exec bomb_nproc --nproc 60 --uid 65534 --max 2000 --hold 40000 --again 100) >/var/out/nproc & two=$!
 wait_for 60 dumps_arrived 2 || fail "RLIMIT_NPROC: no dump: $(tail -n 3 /var/out/record.log)"
 kill -0 $two || fail "the bomb of RLIMIT_NPROC ended too early"
 kill -9 $two; wait $two 2>/dev/null

@@ -27,6 +27,7 @@ class Machine:
             *(qemu or []),
         ]
         self.process: subprocess.Popen | None = None
+        self.killed = False
         self.errors = serial.with_suffix(".qemu")
 
     def start(self) -> None:
@@ -42,13 +43,14 @@ class Machine:
         except subprocess.TimeoutExpired:
             self.kill()
             return False
-        if self.process.returncode != 0:
+        if self.process.returncode != 0 and not self.killed:
             raise HarnessError(f"qemu ended with {self.process.returncode}: {self.errors.read_text()}")
         return True
 
     def kill(self) -> None:
         """Power loss: nothing is flushed."""
         if self.process and self.process.poll() is None:
+            self.killed = True
             self.process.kill()
             self.process.wait()
 
