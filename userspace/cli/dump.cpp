@@ -14,12 +14,13 @@ namespace {
 
 struct DumpArguments {
     std::string reason, control = record::kControlSocket;
-    bool json = false;
+    bool json = false, shutdown = false;
 };
 
 Result<int> run(const DumpArguments& a) {
     FR_ASSIGN(const auto reply,
-              record::control_request(a.control, {{"cmd", "dump"}, {"reason", a.reason}}, std::chrono::seconds(60)));
+              record::control_request(a.control, {{"cmd", a.shutdown ? "shutdown" : "dump"}, {"reason", a.reason}},
+                                      std::chrono::seconds(60)));
     if (!reply.value("ok", false)) return fail(Code::io, "no dump was made: " + reply.value("error", std::string("?")));
     if (a.json)
         puts(reply.dump().c_str());
@@ -41,6 +42,10 @@ void add_dump(CLI::App& app, Command& chosen) {
         "  flightrec dump --reason 'slow since noon'\n"
         "\nExits with 3 when no recorder is running, 7 when the dump could not be made.");
     cmd->add_option("--reason", arguments->reason, "Why: kept in the dump");
+    cmd->add_flag(
+        "--shutdown", arguments->shutdown,
+        "The machine is being stopped (what the service runs then): the recorder waits for the delivery when it "
+        "ends");
     cmd->add_option("--control", arguments->control, "The recorder's control socket")->capture_default_str();
     cmd->add_flag("--json", arguments->json, "Print the answer as JSON");
     cmd->callback([arguments, &chosen] { chosen = [arguments] { return run(*arguments); }; });

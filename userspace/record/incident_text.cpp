@@ -52,6 +52,7 @@ std::string describe_incident(const Incident& incident) {
         }
         case FR_TRIGGER_FORK_FAILURE: out = describe_fork_failure(f); break;
         case FR_TRIGGER_COMMAND: out = "requested by the command line"; break;
+        case FR_TRIGGER_SHUTDOWN: out = "the machine is being stopped"; break;
         case FR_TRIGGER_SIGNAL: out = fmt::format("requested by a signal from pid {}", f.pid); break;
         default: out = trigger_name(f.reason); break;
     }

@@ -32,6 +32,7 @@ constexpr uint16_t no_cpu = 0xffff;
 // The last things the recording said.
 struct End {
     bool stopped = false;
+    std::string why;  // the machine was stopped then: "reboot", "poweroff", …
     uint64_t last_kmsg_ns = 0;
 };
 End end_of(const flight::FlightFile& file) {
@@ -42,7 +43,11 @@ End end_of(const flight::FlightFile& file) {
     auto reader = file.read(options);
     End out;
     while (const auto event = reader.next()) {
-        if (event->head().cls == FR_CLASS_MARKER) out.stopped = event->as<fr_marker>().kind == FR_MARKER_STOP;
+        if (event->head().cls == FR_CLASS_MARKER) {
+            out.stopped = event->as<fr_marker>().kind == FR_MARKER_STOP;
+            const auto text = flight::find_blob(*event, FR_BLOB_TEXT);
+            out.why = out.stopped && text ? printable(text->text) : "";
+        }
         if (event->head().cls == FR_CLASS_KMSG) out.last_kmsg_ns = event->head().time_ns;
     }
     return out;
@@ -126,6 +131,7 @@ void PreviousWindow::judge(const flight::FlightFile& file, const SystemPaths& pa
     const std::string when = events_ ? format_utc(last_realtime_ns_) : "before any event";
     if (in_order_) {
         how_ = "the recording before ended in order, " + when;
+        if (!end.why.empty()) how_ += ", when the machine was stopped: " + end.why;
         return;
     }
     how_ = "the recording before broke off, last event " + when;
@@ -134,6 +140,7 @@ void PreviousWindow::judge(const flight::FlightFile& file, const SystemPaths& pa
     if (!info.is_object() || !info.contains(boot) || !info[boot].is_string()) return;
     if (info[boot] == line_of(paths.proc + "/sys/kernel/random/boot_id")) {
         how_ += ": the recorder was killed, the machine went on";
+        same_boot_ = true;
         return;
     }
     kept_ = read_pstore(paths);
@@ -194,7 +201,7 @@ Result<void> PreviousWindow::ship(ship::Shipper& shipper, const std::string& hos
     incident.number = 0;  // the recorder's own incidents count from 1
     incident.realtime_ns = last_realtime_ns_;
     incident.host = host;
-    incident.reason = "previous_boot";
+    incident.reason = same_boot_ ? "recorder_killed" : "previous_boot";
     incident.summary = how_;
     incident.labels.assign(labels.begin(), labels.end());
 

@@ -56,7 +56,7 @@ class PreviousWindow {
     void judge(const flight::FlightFile& file, const SystemPaths& paths);
     std::filesystem::path path_;  // of the file set aside
     std::string how_;
-    bool found_ = false, in_order_ = false, events_ = false, replaceable_ = false;
+    bool found_ = false, in_order_ = false, events_ = false, replaceable_ = false, same_boot_ = false;
     std::array<uint8_t, 16> recording_{};
     std::array<uint64_t, FR_TRACK_COUNT> last_blocks_{};
     uint64_t last_realtime_ns_ = 0;

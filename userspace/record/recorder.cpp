@@ -54,6 +54,7 @@ constexpr uint64_t poll_shortest_ns = 1 * millisecond;
 constexpr int64_t clock_noise_ns = 1'000'000;  // two looks at the clocks may differ so much without a step
 constexpr int64_t clock_read_ns = 20'000;      // the same, when the kernel says that the clock was set
 constexpr uint64_t fds_period_ns = 30'000 * millisecond;
+constexpr std::chrono::milliseconds shutdown_patience{10'000};  // the unit's TimeoutStopSec is longer
 constexpr uint32_t fds_of_a_process = 64, fds_processes_a_turn = 16;
 // Heap, stacks, code, libraries and the buffers of sinks; checked by a test against what the process really takes.
 constexpr uint64_t process_reserve = 112ull << 20;
@@ -133,6 +134,7 @@ struct Recorder::Impl {
     uint64_t fds_next_ns = 0;                        // … from then on
     bool stopping = false;
     int stop_signal = 0;
+    std::string stop_reason;  // of the machine: "reboot", "poweroff", …; empty: only the recorder is stopped
     std::array<uint8_t, 16> recording_id{};
     struct Waiter {
         ControlClient client;
@@ -542,9 +544,12 @@ void Recorder::Impl::on_control(ControlClient client, const ControlRequest& requ
     } else if (request.cmd == "mark") {
         marker(FR_MARKER_USER, {request.pid}, request.text);
         control->reply(client, R"({"v":1,"ok":true})");
-    } else if (request.cmd == "dump") {
+    } else if (request.cmd == "dump" || request.cmd == "shutdown") {
+        const bool shutdown = request.cmd == "shutdown";
+        if (shutdown) stop_reason = request.text.empty() ? "shutdown" : std::string(request.text);
         const uint64_t number =
-            triggers->request(FR_TRIGGER_COMMAND, request.text, boot_ns(), request.pid, request.uid, 200 * millisecond);
+            triggers->request(shutdown ? FR_TRIGGER_SHUTDOWN : FR_TRIGGER_COMMAND, request.text, boot_ns(), request.pid,
+                              request.uid, shutdown ? 0 : 200 * millisecond);
         for (Waiter& w : waiters)
             if (w.incident == 0) {
                 w = {client, number};
@@ -744,12 +749,14 @@ void Recorder::Impl::stop() {
     probes->detach();
     pipeline->drain();
     take_kernel_log();
-    marker(FR_MARKER_STOP, {static_cast<uint64_t>(stop_signal)});
+    marker(FR_MARKER_STOP, {static_cast<uint64_t>(stop_signal)}, stop_reason);
     pipeline->seal();
     if (const auto flushed = window->flush(false); !flushed) log::warning("{}", flushed.error().message);
+    // A machine that goes down may not come back: its last dump is worth waiting for while there is still a network.
+    const auto patience = stop_reason.empty() ? std::chrono::milliseconds(400) : shutdown_patience;
     const auto now = std::chrono::steady_clock::now();
-    if (dumps_made) shipper->flush(now + std::chrono::milliseconds(400));
-    shipper->stop(now + std::chrono::milliseconds(700));
+    if (dumps_made) shipper->flush(now + patience);
+    shipper->stop(std::chrono::steady_clock::now() + std::chrono::milliseconds(300));
 }
 
 // ---- interface ------------------------------------------------------------------------------------------------------
