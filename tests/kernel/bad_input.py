@@ -161,6 +161,24 @@ class Running(BadInput):
         recording.verify(recorder.wait_for_dump())
         recorder.stop()
 
+    def test_a_second_recorder_is_told_who_has_the_window(self):
+        recorder = self.enterContext(recording.Recorder(self.scope))
+        argv = list(map(str, recorder.argv()))
+        argv[argv.index("--control") + 1] += ".second"
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              timeout=60, check=False)
+        self.assertEqual(done.returncode, BUSY, done.stderr)
+        self.assertIn(f"another recorder (pid {recorder.process.pid}) writes {recorder.window}", done.stderr)
+        recorder.stop()
+
+    def test_classes_left_out_make_no_dumps(self):
+        recorder = self.enterContext(recording.Recorder(self.scope, "--without", "crash"))
+        self.assertIn("--without crash: no dump will be made for crash, as it is not recorded", recorder.stderr())
+        self.scope.run([recording.workload("segfault")])
+        recorder.settle()
+        self.assertEqual(recorder.status()["incidents"]["incidents"], 0)
+        recorder.stop()
+
     def test_damaged_files(self):
         recorder = self.enterContext(recording.Recorder(self.scope))
         self.scope.run([recording.workload("syscall_loop"), "--call", "mix", "--count", "2000"])

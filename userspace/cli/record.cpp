@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "userspace/base/log.h"
 #include "userspace/base/text.h"
@@ -54,6 +58,19 @@ Result<void> read_budget(std::string text, double& value) {
     return fail(Code::usage, fmt::format("--budget {}: not a share of a CPU like 3%", printable(text)));
 }
 
+// What is not recorded cannot set off a dump: that is said, once, and is in the configuration that every file carries.
+void switch_off_triggers(record::Config& c) {
+    record::TriggerConfig& t = c.triggers;
+    const std::pair<std::string_view, std::vector<bool*>> triggers[] = {
+        {"crash", {&t.crash}}, {"oom_kill", {&t.oom_kill}}, {"alloc_failure", {&t.fork_failure, &t.alloc_failure}}};
+    for (const auto& [name, switches] : triggers) {
+        if (std::find(c.classes_off.begin(), c.classes_off.end(), name) == c.classes_off.end()) continue;
+        bool was_on = false;
+        for (bool* one : switches) was_on = std::exchange(*one, false) || was_on;
+        if (was_on) log::warning("--without {0}: no dump will be made for {0}, as it is not recorded", name);
+    }
+}
+
 Result<void> convert(RecordArguments& a) {
     record::Config& c = a.options.config;
     FR_TRY(read_size("--window-size", a.window_size, c.window_size));
@@ -69,6 +86,7 @@ Result<void> convert(RecordArguments& a) {
     if (a.no_oom) c.triggers.oom_kill = false;
     if (a.no_crash) c.triggers.crash = false;
     if (a.no_fork) c.triggers.fork_failure = false;
+    switch_off_triggers(c);
     FR_TRY(read_budget(a.budget, c.budget_percent));
     for (const std::string& text : a.labels) {
         FR_ASSIGN(auto label, record::parse_label(text));
@@ -113,7 +131,10 @@ void add_what_options(CLI::App& cmd, RecordArguments& a) {
     cmd.add_option("--syscalls", c.syscalls, "all, failed, none, or names: openat,connect:failed")
         ->capture_default_str()
         ->group("What is recorded");
-    cmd.add_option("--without", c.classes_off, "Classes of events to leave out: signal,rename,…")
+    cmd.add_option(
+           "--without", c.classes_off,
+           "Classes of events to leave out: signal,rename,…; what is not recorded makes no dump either: without "
+           "crash no crash does")
         ->delimiter(',')
         ->group("What is recorded");
     cmd.add_option("--string-limit", c.string_limit, "Bytes kept of a path or other string")
@@ -145,7 +166,9 @@ void add_incident_options(CLI::App& cmd, RecordArguments& a) {
         ->group("Incidents");
     cmd.add_flag("--no-oom-trigger", a.no_oom, "No dump for OOM kills")->group("Incidents");
     cmd.add_flag("--no-crash-trigger", a.no_crash, "No dump for crashes")->group("Incidents");
-    cmd.add_flag("--no-fork-trigger", a.no_fork, "No dump when processes cannot be made")->group("Incidents");
+    cmd.add_flag("--no-fork-trigger", a.no_fork,
+                 "No dump when processes cannot be made (else: 5 times for one cause in one cgroup within 10 s)")
+        ->group("Incidents");
     cmd.add_flag("--alloc-trigger", t.alloc_failure,
                  "A dump when the kernel gets no pages, slab or vmalloc memory and says so")
         ->group("Incidents");

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +15,7 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "userspace/base/clock.h"
 #include "userspace/base/handle.h"
@@ -53,10 +56,35 @@ End end_of(const flight::FlightFile& file) {
     return out;
 }
 
+// The process that holds a flock(2) lock on the file, by /proc/locks (proc(5)); 0: not told.
+unsigned lock_holder(int fd) {
+    struct stat st {};
+    if (::fstat(fd, &st) != 0) return 0;
+    const std::string file = fmt::format("{:02x}:{:02x}:{}", major(st.st_dev), minor(st.st_dev), st.st_ino);
+    std::ifstream locks("/proc/locks");
+    for (std::string line; std::getline(locks, line);) {
+        // "1: FLOCK  ADVISORY  WRITE 812 fe:00:1234 0 EOF"
+        std::istringstream words(line);
+        std::string number, kind, how, what, place;
+        unsigned pid = 0;
+        if (words >> number >> kind >> how >> what >> pid >> place && kind == "FLOCK" && place == file) return pid;
+    }
+    return 0;
+}
+
 bool begins_with_zeros(int fd) {
     std::array<char, FR_FILE_HEADER_SIZE> head{};
     const ssize_t n = ::pread(fd, head.data(), head.size(), 0);
     return n > 0 && std::all_of(head.begin(), head.begin() + n, [](char c) { return c == 0; });
+}
+
+std::string busy_message(const std::filesystem::path& path, unsigned pid) {
+    const std::string name = printable(path.string());
+    if (pid == 0) return fmt::format("another recorder writes {}: stop it, or choose another --window", name);
+    return fmt::format(
+        "another recorder (pid {}) writes {}: stop it (systemctl stop flightrec, or kill {}), or choose another "
+        "--window",
+        pid, name, pid);
 }
 
 std::string line_of(const std::string& path) {
@@ -151,6 +179,13 @@ void PreviousWindow::judge(const flight::FlightFile& file, const SystemPaths& pa
                                  : ": the machine went down without stopping it (power loss, reset or panic)";
 }
 
+Result<void> PreviousWindow::check_free(const std::filesystem::path& path) {
+    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd.valid()) return {};  // said when it is set aside
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return {};
+    return fail(Code::busy, busy_message(path, lock_holder(fd.get())));
+}
+
 Result<PreviousWindow> PreviousWindow::set_aside(const std::filesystem::path& path, const SystemPaths& paths) {
     PreviousWindow out;
     std::filesystem::path aside = path;
@@ -161,9 +196,7 @@ Result<PreviousWindow> PreviousWindow::set_aside(const std::filesystem::path& pa
         if (errno == ENOENT) return out;
         return fail_errno(errno, fmt::format("cannot look at the old window {}", path.string()));
     }
-    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
-        return fail(Code::busy,
-                    fmt::format("another recorder writes {}: stop it, or choose another --window", path.string()));
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return fail(Code::busy, busy_message(path, lock_holder(fd.get())));
     auto file = flight::FlightFile::open(path);
     if (!file && begins_with_zeros(fd.get())) {
         const std::string unreadable = path.string() + ".unreadable";

@@ -31,6 +31,9 @@ struct KeptLine {
 
 class PreviousWindow {
   public:
+    // Code::busy, naming the process, when a recorder writes the window at PATH; to be asked before anything else is
+    // opened, so that a second recorder hears of the first and not of what it holds besides.
+    static Result<void> check_free(const std::filesystem::path& path);
     // Renames an existing PATH to PATH.previous (which replaces an older one) after looking at how its recording ended.
     // Code::busy when a recorder still writes it. A file that is no window is Code::usage: it is left alone. Nothing
     // but zeros where its header was (a disk that lost what it had acknowledged) is set aside as PATH.unreadable.

@@ -333,6 +333,7 @@ void Recorder::Impl::give_up_rights() {
 
 Result<void> Recorder::Impl::start() {
     FR_TRY(validate(options.config));
+    FR_TRY(PreviousWindow::check_free(options.config.window_path));
     if (geteuid() != 0) return fail(Code::permission, "recording needs root: run it with sudo or as a system service");
     Reserve::prepare();
     sigset_t set;
