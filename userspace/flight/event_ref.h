@@ -30,9 +30,13 @@ struct EventRef {
     [[nodiscard]] T as() const {
         static_assert(std::is_trivially_copyable_v<T>);
         T out;
-        std::memset(&out, 0, sizeof out);
         const size_t have = std::min<size_t>(fixed_size, bytes.size());
-        std::memcpy(&out, bytes.data(), std::min(sizeof out, have));
+        if (have >= sizeof out) {  // as ever but for older writers; a length the compiler knows
+            std::memcpy(&out, bytes.data(), sizeof out);
+            return out;
+        }
+        std::memset(&out, 0, sizeof out);
+        std::memcpy(&out, bytes.data(), have);
         return out;
     }
     [[nodiscard]] std::span<const std::byte> blob_bytes() const {

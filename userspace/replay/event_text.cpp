@@ -652,10 +652,11 @@ void append_seconds(std::string& out, uint64_t ns, int decimals) {
     if (decimals > 0) {
         *end++ = '.';
         auto fraction = static_cast<uint32_t>(ns % 1'000'000'000u);
-        for (int i = 8; i >= 0; --i) {
-            if (i < decimals) end[i] = static_cast<char>('0' + fraction % 10);
-            fraction /= 10;
-        }
+        if (decimals == 6)
+            fraction /= 1000;
+        else
+            for (int i = decimals; i < 9; ++i) fraction /= 10;
+        for (int i = decimals - 1; i >= 0; --i, fraction /= 10) end[i] = static_cast<char>('0' + fraction % 10);
         end += decimals;
     }
     out.append(digits, end);

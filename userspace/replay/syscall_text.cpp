@@ -17,21 +17,15 @@ using schemas::ArgKind;
 using schemas::ReturnKind;
 
 SyscallCall::SyscallCall(const flight::EventRef& event, const SyscallOptions& options)
-    : raw(event.as<fr_syscall>()), arch(options.arch), string_limit(options.string_limit), fd_name_(options.fd_name) {
+    : raw(event.as<fr_syscall>()),
+      arch(options.arch),
+      string_limit(options.string_limit),
+      fd_name_(options.fd_name),
+      blobs_(event.blob_bytes()) {
     compat = (raw.event.flags & FR_EVENT_COMPAT) != 0;
     if (!compat) info = schemas::find_syscall(arch, raw.nr);
     returned = raw.event.cls == FR_CLASS_SYSCALL;
     failed = returned && raw.result < 0 && raw.result >= -4095;
-    flight::BlobWalk walk(event.blob_bytes());
-    while (auto blob = walk.next()) {
-        if ((blob->flags & FR_BLOB_FAULT) != 0) continue;
-        const auto take = [&](uint8_t first, auto& to) {
-            if (blob->kind >= first && blob->kind < first + 6) to[blob->kind - first] = blob;
-        };
-        take(FR_BLOB_ARG0, strings_);
-        take(FR_BLOB_SOCKADDR0, sockaddrs_);
-        take(FR_BLOB_DATA0, data_);
-    }
 }
 
 void append_syscall_name(std::string& out, const SyscallCall& call) {

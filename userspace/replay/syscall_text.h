@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -55,22 +56,29 @@ class SyscallCall {
     }
     [[nodiscard]] unsigned nargs() const { return info != nullptr ? info->nargs : 6; }
     // Blobs that were captured and could be read; nullopt for none.
-    [[nodiscard]] const std::optional<flight::Blob>& string(unsigned i) const { return strings_[i]; }
-    [[nodiscard]] const std::optional<flight::Blob>& sockaddr(unsigned i) const { return sockaddrs_[i]; }
-    [[nodiscard]] const std::optional<flight::Blob>& data(unsigned i) const { return data_[i]; }
+    [[nodiscard]] std::optional<flight::Blob> string(unsigned i) const { return find(FR_BLOB_ARG0 + i); }
+    [[nodiscard]] std::optional<flight::Blob> sockaddr(unsigned i) const { return find(FR_BLOB_SOCKADDR0 + i); }
+    [[nodiscard]] std::optional<flight::Blob> data(unsigned i) const { return find(FR_BLOB_DATA0 + i); }
     // "/etc/passwd" for a descriptor, "" when not known or not asked for.
     [[nodiscard]] std::string_view fd_name(int fd) const {
         return fd_name_ == nullptr || !*fd_name_ ? std::string_view{} : (*fd_name_)(raw.event.pid, fd);
     }
 
   private:
+    // Most calls have none: looking again costs less than a table to fill.
+    [[nodiscard]] std::optional<flight::Blob> find(unsigned kind) const {
+        flight::BlobWalk walk(blobs_);
+        while (auto blob = walk.next())
+            if (blob->kind == kind && (blob->flags & FR_BLOB_FAULT) == 0) return blob;
+        return std::nullopt;
+    }
     const FdName* fd_name_;
-    std::array<std::optional<flight::Blob>, 6> strings_, sockaddrs_, data_;
+    std::span<const std::byte> blobs_;
 };
 
 // The arguments as strace shows them: which, in what order. Some calls hide arguments that mean nothing, clone shows
 // them in another order.
-struct ShownArgs {
+struct alignas(8) ShownArgs {
     std::array<uint8_t, 6> index{};
     uint8_t count = 0;
 };

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "userspace/base/text.h"
+#include "userspace/replay/event_text.h"
 #include "userspace/replay/names.h"
 #include "userspace/replay/syscall_text_parts.h"
 
@@ -40,7 +41,7 @@ void put_fd(std::string& out, const SyscallCall& call, int fd) {
     const std::string_view name = call.fd_name(fd);
     if (name.empty()) return;
     out += '<';
-    out += printable(name);
+    append_printable(out, name);
     out += '>';
 }
 
@@ -144,7 +145,7 @@ void put_dirfd(std::string& out, const SyscallCall& call, unsigned i) {
     const std::string_view name = call.fd_name(fd);
     if (name.empty()) return;
     out += '<';
-    out += printable(name);
+    append_printable(out, name);
     out += '>';
 }
 
