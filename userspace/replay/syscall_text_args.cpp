@@ -450,7 +450,20 @@ bool prctl_takes_address(uint64_t option) {
            option == 37 || option == 40;
 }
 
+// prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, addr, size, name): the name is not recorded, that there is none is known.
+void put_vma_arg(std::string& out, const SyscallCall& call, unsigned i) {
+    const uint64_t value = call.arg(i);
+    if (i == 3) return put_number(out, value);
+    if (i != 1) return put_address(out, value);
+    if (value == 0)
+        out += "PR_SET_VMA_ANON_NAME";
+    else
+        put_hex(out, value);
+}
+
 void put_prctl_arg(std::string& out, const SyscallCall& call, unsigned i) {
+    constexpr uint64_t set_vma = 0x53564d41;
+    if ((call.arg(0) & 0xffffffff) == set_vma) return put_vma_arg(out, call, i);
     const uint64_t value = call.arg(i);
     if (i == 1) switch (call.arg(0) & 0xffffffff) {
             case 1: return put_signal(out, value);

@@ -155,6 +155,8 @@ TEST(SyscallText, Processes) {
     EXPECT_EQ(text("prctl", {15, 1, 8, 8, 8}, 0, {str(1, "worker")}), R"(prctl(PR_SET_NAME, "worker") = 0)");
     EXPECT_EQ(text("prctl", {15, 1}, 0, {str(1, "0123456789abcdefg")}),
               R"(prctl(PR_SET_NAME, "0123456789abcde"...) = 0)");
+    EXPECT_EQ(text("prctl", {0x53564d41, 0, 0x7f00, 4096, 0}),
+              "prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, 0x7f00, 4096, NULL) = 0");
     EXPECT_EQ(text("arch_prctl", {0x1002, 0x7f00}), "arch_prctl(ARCH_SET_FS, 0x7f00) = 0");
     EXPECT_EQ(text("set_tid_address", {0x7f00}, 5), "set_tid_address(0x7f00) = 5");
     EXPECT_EQ(text("rseq", {0x7f00, 32, 0, 0x53053053}), "rseq(0x7f00, 0x20, 0, 0x53053053) = 0");
