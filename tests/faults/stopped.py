@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A recorder that is stopped (SIGSTOP) for 30 s under load has the newest events afterwards, and its loss is exact.
 
-A workload makes numbered calls and nothing else. After SIGCONT every number is either in the window or counted as
+A workload makes numbered calls, the only ones that are recorded. After SIGCONT every number is either in the window or counted as
 overwritten, the missing ones are older than what was kept, and processes that ended meanwhile are known.
 """
 import signal
@@ -16,7 +16,7 @@ SHORT = 1
 
 def run(fault):
     with recording.Scope() as scope:
-        with recording.Recorder(scope, "--syscall-ring", "256K", window_size="32M") as recorder:
+        with recording.Recorder(scope, "--syscalls", "lseek", "--syscall-ring", "256K", window_size="32M") as recorder:
             load = scope.start(["taskset", "-c", str(fault.random.randrange(2)), recording.workload("numbered_calls"),
                                 "--rate", "8000"], stdout=subprocess.PIPE)
             recorder.settle(fault.random.uniform(0.7, 1.5))
@@ -36,9 +36,7 @@ def run(fault):
             ends = {e["pid"] for e in recording.replay(recorder.window, "--class", "exit")}
     missing = sorted(set(range(1, last + 1)) - set(kept))
     fault.expect(row["overwritten"] > 0, "nothing was overwritten: the stop was too short")
-    # /bin/true makes calls too, at the beginning of the stop: overwritten with the rest.
-    others = row["overwritten"] - len(missing)
-    fault.expect(0 <= others < 100 * len(brief), f"{len(missing)} missing, {row['overwritten']} counted")
+    fault.expect(len(missing) == row["overwritten"], f"{len(missing)} missing, {row['overwritten']} counted")
     fault.expect(kept[-1] == last, "the newest call is not there")
     fault.expect(not missing or missing[-1] - missing[0] + 1 == len(missing), "more than one hole")
     fault.expect(row["produced"] == row["stored"] + row["overwritten"] + row["torn"] + row["skipped"] + row["pending"],

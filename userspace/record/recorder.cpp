@@ -90,8 +90,10 @@ uint32_t process_room(const SystemPaths& paths) {
 // What a running recorder still needs: every process's /proc entries (proc(5): ptrace access mode), and files that root
 // may not read by their mode.
 constexpr uint64_t kept_capabilities = 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH;
-// With a cost budget beside that, to attach again what it detached (the system call filter refuses loading).
-constexpr uint64_t budget_capabilities = 1ull << CAP_BPF | 1ull << CAP_PERFMON;
+// With a cost budget beside that, to attach again what it detached (the system call filter refuses loading): bpf(2)
+// wants it for any command where unprivileged use is off. Attaching a loaded program does not want CAP_PERFMON
+// (kernel/bpf/syscall.c, bpf_raw_tp_link_attach).
+constexpr uint64_t budget_capabilities = 1ull << CAP_BPF;
 
 }  // namespace
 

@@ -97,6 +97,30 @@ void flip_every_bit(Bytes bytes, uint64_t from, uint64_t to, Check check) {
     }
 }
 
+TEST(Damage, ASmallFileCutAtEveryByteGivesNoMoreThanItHas) {
+    const TempDir dir;
+    Recorder recorder(small_window(dir / "w.flight"));
+    for (uint64_t i = 0; i < 4; ++i) EXPECT_TRUE(recorder.append_vital({marker(i * 10, "small")}));
+    Call call;
+    call.path = "/some/file";
+    EXPECT_TRUE(recorder.append_syscalls({syscall_record(call)}));
+    const Bytes whole = recorder.dump();
+    const Reading all = read_all(whole);
+    ASSERT_TRUE(all.opened);
+    ASSERT_EQ(all.damage, 0u) << all.what;
+    size_t last = 0;
+    // From the second information slot to the data there is nothing but zeros.
+    for (size_t n = 0; n < whole.size(); n += n >= 4300 && n < dump_data_offset - 8 ? 997 : 1) {
+        const Reading part = read_all(std::span(whole).first(n));
+        ASSERT_LE(part.events.size(), all.events.size()) << n;
+        ASSERT_GE(part.events.size(), last) << n;
+        for (const Bytes& event : part.events)
+            ASSERT_NE(std::find(all.events.begin(), all.events.end(), event), all.events.end()) << n;
+        EXPECT_TRUE(!part.opened || part.damage != 0) << n;
+        last = part.events.size();
+    }
+}
+
 TEST(Damage, EveryBitOfTheFileHeaderIsReportedAndAllEventsRead) {
     const Bytes whole = small_dump();
     const auto all = read_all(whole).events;
