@@ -10,7 +10,7 @@
 #define FLOOD_EXEC 0x10000            /* | errno */
 #define FLOOD_KERNEL 0x20000          /* | enum fr_alloc_kind, | FLOOD_SILENT */
 #define FLOOD_SILENT 0x100            /* __GFP_NOWARN */
-#define FLOOD_TOLD 16                 /* failures of one kind and process that are recorded … */
+#define FLOOD_TOLD 100                /* failures of one kind and process that are recorded … */
 #define FLOOD_PERIOD_NS 1000000000ull /* … in this time; the others are counted, as skipped in the ledger too */
 
 /* Whether one more failure of this kind is to be recorded; `left_out`: how many were not, since the last one that was.

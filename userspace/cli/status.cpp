@@ -48,6 +48,10 @@ void print(const json& s) {
         fmt::print("\n");
     }
     print_ledger(s.value("ledger", json::object()));
+    const json not_run = s.value("not_run", json::object());
+    for (const auto& [program, times] : not_run.items())
+        fmt::print("{} was not run {} times, because it was running on that CPU already\n", printable(program),
+                   times.get<uint64_t>());
 }
 
 Result<int> run(const StatusArguments& a) {

@@ -426,7 +426,7 @@ void Recorder::Impl::watch_scope(bool look) {
     for (size_t i = 0; i < scope.paths().size() && i < scope_ids.size(); ++i) {
         const std::string& path = scope.paths()[i];
         uint64_t& known = scope_ids[i];
-        uint64_t in_kernel = __atomic_load_n(&page.scope_cgroup[i], __ATOMIC_RELAXED);
+        __u64 in_kernel = __atomic_load_n(&page.scope_cgroup[i], __ATOMIC_RELAXED);
         const uint64_t now = look ? cgroup_id_of(layout.v2, path) : in_kernel;
         if (now == known) continue;
         known = now;

@@ -197,13 +197,14 @@ void Gatherer::module(const EventRef& event) {
 
 void Gatherer::alloc_failure(const EventRef& event) {
     const auto alloc = event.as<fr_alloc_failure>();
+    if (alloc.kind == FR_ALLOC_CGROUP) return;  // reclaim had to help; where that was not enough, somebody was killed
     const auto kind = alloc.kind == FR_ALLOC_FORK ? IncidentKind::fork_failure : IncidentKind::alloc_failure;
     const uint64_t now = event.head().time_ns;
     for (auto it = d_.incidents.rbegin(); it != d_.incidents.rend(); ++it) {
         if (it->kind != kind || it->alloc.kind != alloc.kind || it->alloc.cause != alloc.cause ||
             it->alloc.cgroup_id != alloc.cgroup_id || now - it->last_ns > series_of_failures_ns)
             continue;
-        ++it->repeats;
+        it->repeats += 1 + alloc.left_out;
         it->last_ns = now;
         return;
     }
