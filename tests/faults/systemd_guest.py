@@ -70,6 +70,7 @@ After=flightrec.service network-online.target
 Wants=network-online.target
 [Service]
 ExecStart=/case/busybox ash /case/guest.sh
+OOMPolicy=continue
 [Install]
 WantedBy=multi-user.target
 """
@@ -143,7 +144,7 @@ def boot(fault, run, kernel, world, disk, number):
     machine = Machine(kernel, fault.folder / "initramfs", disk, serial, world.netdev(), 512, 2, "systemd.show_status=0")
     machine.start()
     try:
-        in_time = machine.wait(420)
+        in_time = machine.wait(240)
     finally:
         machine.kill()
         run.serials.append(machine.text())
@@ -206,7 +207,9 @@ def check(fault, guest):
                  f"the second boot did not find how the first ended: {guest.out('markers')}")
     fault.expect(guest.out("oom.1").strip() == "-1000", "oom_score_adj is not -1000")
     journal = guest.out("journal.faults")
-    fault.expect("warning" not in journal, f"the unit does without something it needs: {journal}")
+    # ProtectKernelTunables hides /proc/kallsyms (docs/reliability.md, "The service").
+    warnings = [line for line in journal.splitlines() if "warning" in line and "kallsyms" not in line]
+    fault.expect(not warnings, f"the unit does without something it needs: {warnings}")
     exposure = float(re.search(r"exposure level for flightrec.service: ([\d.]+)", guest.out("security")).group(1))
     fault.figure("exposure", exposure)
     fault.expect(exposure <= EXPOSURE, f"systemd-analyze security: {exposure}")
