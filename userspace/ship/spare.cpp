@@ -68,6 +68,7 @@ int close_stream_socket(int fd) {
         // connect(2): an address of AF_UNSPEC dissolves the association, and the socket can be connected anew.
         const sockaddr nowhere{AF_UNSPEC, {}};
         if (!spare.fd.valid() && ::connect(fd, &nowhere, sizeof nowhere) == 0) spare.fd = std::move(socket);
+        break;
     }
     return 0;
 }
