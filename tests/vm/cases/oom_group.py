@@ -2,6 +2,7 @@
 """A cgroup that is killed as a whole: every member, the candidates, memory.stat, the kernel's lines in their place."""
 
 import re
+from dataclasses import replace
 
 from harness.oom import check_event, killed_processes
 
@@ -30,12 +31,14 @@ def check(run):
     dump = run.dumps()[0]
     run.flightrec("verify", dump)
     events = run.events(dump, "--class", "oom_kill,kmsg,exit")
-    found = {event["victim_pid"]: event for event in events if event["class"] == "oom_kill"}
+    # The kernel's line has the thread whose memory it looked at: not the main one where that was gone already, and then
+    # a line, and an event, of its own.
+    found = {event["victim_tid"]: event for event in events if event["class"] == "oom_kill"}
     run.expect(set(found) == {kill.pid for kill in kills}, f"recorded: {set(found)}, the kernel killed {kills}")
     for kill in kills:
         event = found[kill.pid]
         # The chosen victim is the one thread that runs all this; those of the other run on the other processor.
-        check_event(run, event, kill, cached_threads=THREADS + 1 if kill.comm == "threads" else 0)
+        check_event(run, event, replace(kill, pid=event["victim_pid"]), cached_threads=THREADS + 1 if kill.comm == "threads" else 0)
         run.expect(event["group"], f"not told as a kill of a group: {event}")
         run.expect(event["cgroup"] == "/shop", f"the domain is {event['cgroup']}")
         run.expect(event["domain_limit"] == 48 << 20, f"its limit is {event['domain_limit']}")
@@ -52,7 +55,7 @@ def check(run):
                f"gfp mask and order: {hog['gfp_raw']} {hog['gfp']} {hog['order']}, the kernel says {invoked[0]}")
     # One end of each process, whatever the number of its threads; all of them victims.
     for kill in kills:
-        ends = [e for e in events if e["class"] == "exit" and e["pid"] == kill.pid]
+        ends = [e for e in events if e["class"] == "exit" and e["pid"] == found[kill.pid]["victim_pid"]]
         run.expect(len([e for e in ends if e["process"]]) == 1, f"{kill.comm}: ends of the process: {ends}")
         run.expect(all(e["oom_victim"] for e in ends), f"{kill.comm}: not marked as a victim: {ends}")
         run.expect(len(ends) == (THREADS + 1 if kill.comm == "threads" else 1), f"{kill.comm}: {len(ends)} ends")
