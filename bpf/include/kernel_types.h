@@ -291,6 +291,7 @@ struct thread_info {
 
 struct task_struct {
     struct thread_info thread_info;
+    unsigned int __state;
     unsigned int flags;
     struct sched_entity se;
     struct mm_struct* mm;
@@ -316,6 +317,17 @@ struct task_struct {
     struct css_set* cgroups;
     struct list_head tasks;
     struct nsproxy* nsproxy;
+} FR_CORE;
+
+struct seq_file;
+
+struct bpf_iter_meta {
+    struct seq_file* seq;
+} FR_CORE;
+
+struct bpf_iter__task {
+    struct bpf_iter_meta* meta;
+    struct task_struct* task;
 } FR_CORE;
 
 struct linux_binprm {

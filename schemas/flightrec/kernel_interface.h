@@ -133,6 +133,17 @@ struct fr_doorbell {
     __u32 pid;
 };
 
+/* What the task iterator tells of a process, or of a thread that is blocked (bpf/tasks.bpf.c). */
+struct fr_task_look {
+    __u32 tid;
+    __u32 pid;
+    __u64 start_ns;  /* of the thread, on the boot time axis */
+    __u64 rss_pages; /* of the process; 0 for other threads than its first */
+    __u32 blocked;   /* waits uninterruptibly: state D */
+    __u32 pad;
+};
+
+FR_ASSERT_SIZE(struct fr_task_look, 32);
 FR_ASSERT_SIZE(struct fr_syscall_entry, 64);
 FR_ASSERT_SIZE(struct fr_thread_calls, 32);
 FR_ASSERT_SIZE(struct fr_capture, 8);

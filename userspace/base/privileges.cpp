@@ -82,7 +82,7 @@ Result<void> keep_capabilities(uint64_t keep) {
     return set_capabilities(keep);
 }
 
-Result<void> confine_process(bool attach_bpf) {
+Result<void> confine_process(std::span<const uint32_t> bpf_commands) {
     std::vector<sock_filter> code;
     const auto load = [&](size_t offset) {
         code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset)));
@@ -97,10 +97,11 @@ Result<void> confine_process(bool attach_bpf) {
         code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(nr), 0, 1));
         answer(SECCOMP_RET_ALLOW);
     }
-    if (attach_bpf) {
-        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(__NR_bpf), 0, 5));
+    if (!bpf_commands.empty()) {
+        const auto behind = static_cast<uint8_t>(1 + 2 * bpf_commands.size());
+        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(__NR_bpf), 0, behind));
         load(offsetof(seccomp_data, args));  // the low half of the first argument: both machines are little endian
-        for (const uint32_t command : {uint32_t{BPF_RAW_TRACEPOINT_OPEN}, uint32_t{BPF_LINK_CREATE}}) {
+        for (const uint32_t command : bpf_commands) {
             code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, command, 0, 1));
             answer(SECCOMP_RET_ALLOW);
         }

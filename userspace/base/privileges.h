@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "userspace/base/result.h"
 
@@ -16,7 +17,7 @@ Result<void> keep_capabilities(uint64_t keep);
 // For the whole process, all threads: no new privileges by exec (prctl(2)), and a seccomp filter (seccomp(2)) that lets
 // through what a running recorder does: files, sockets, time, memory, locks. Everything else fails with EPERM, above
 // all fork, clone and execve, bpf, perf_event_open, ptrace, mount, module loading, set*id and the setting of clocks.
-// With attach_bpf, of bpf(2) the two commands that attach a program already loaded go through, and no other.
-Result<void> confine_process(bool attach_bpf = false);
+// Of bpf(2) only the commands given (enum bpf_cmd) go through: those that attach or read programs already loaded.
+Result<void> confine_process(std::span<const uint32_t> bpf_commands = {});
 
 }  // namespace flightrec

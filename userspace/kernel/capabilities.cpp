@@ -47,6 +47,7 @@ constexpr std::array cgroup_variants{
     Variant{"cgroup_rename_tp", Attach::tracepoint, "cgroup_rename", ""},
     Variant{"cgroup_attach_tp", Attach::tracepoint, "cgroup_attach_task", ""},
 };
+constexpr std::array task_variants{Variant{"tasks_iter", Attach::iterator, "task", ""}};
 constexpr std::array kmsg_variants{Variant{"kmsg_tp", Attach::tracepoint, "console", ""}};
 
 constexpr std::array specs{
@@ -78,6 +79,9 @@ constexpr std::array specs{
     CapabilitySpec{"kernel log origin", "when each line was printed, and which ones by tasks in scope",
                    "exact times of lines (else within some ms); the kernel log while recording with a scope", false,
                    kmsg_variants},
+    CapabilitySpec{"task list", "size and state of every process, every second",
+                   "some processes a second on machines with more than several hundred: /proc is read instead", false,
+                   task_variants},
 };
 
 }  // namespace
@@ -85,7 +89,7 @@ constexpr std::array specs{
 std::span<const CapabilitySpec> capability_specs() { return specs; }
 
 std::string describe(const Variant& variant) {
-    static constexpr std::array names{"tracepoint ", "fentry ", "kprobe "};
+    static constexpr std::array names{"tracepoint ", "fentry ", "kprobe ", "iterator "};
     return names[static_cast<size_t>(variant.attach)] + std::string(variant.target);
 }
 

@@ -9,13 +9,13 @@
 
 namespace flightrec::kernel {
 
-enum class Attach { tracepoint, fentry, kprobe };
+enum class Attach { tracepoint, fentry, kprobe, iterator };
 
 // One way to obtain a capability. Static data.
 struct Variant {
     std::string_view program;  // its name in bpf/
     Attach attach;
-    std::string_view target;  // tracepoint or kernel function
+    std::string_view target;  // tracepoint, kernel function or what is iterated
     std::string_view loses;   // what is lost against the best variant; empty for the best
 };
 

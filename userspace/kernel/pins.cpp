@@ -157,6 +157,12 @@ Result<Fd> Pins::map(std::string_view name) const {
     return Fd(fd);
 }
 
+Result<Fd> Pins::link(std::string_view program) const {
+    const int fd = bpf_obj_get(path("link_", program).c_str());
+    if (fd < 0) return fail_errno(errno, fmt::format("cannot open the pinned link {}", path("link_", program)));
+    return Fd(fd);
+}
+
 bool Pins::has_link(std::string_view program) const { return access(path("link_", program).c_str(), F_OK) == 0; }
 
 Result<void> Pins::pin_map(std::string_view name, int fd) const {

@@ -41,6 +41,7 @@ class Pins {
 
     [[nodiscard]] Result<Fd> map(std::string_view name) const;
     [[nodiscard]] bool has_link(std::string_view program) const;
+    [[nodiscard]] Result<Fd> link(std::string_view program) const;
     Result<void> pin_map(std::string_view name, int fd) const;
     Result<void> pin_link(std::string_view program, int fd) const;
     // Makes and pins `state` with where the rings' reader stands; from here on the pins are complete.

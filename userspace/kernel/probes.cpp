@@ -17,6 +17,7 @@
 #include <charconv>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <optional>
 
 #pragma GCC diagnostic push
@@ -169,6 +170,10 @@ std::string refusal(const btf* kernel, const Variant& v) {
         const int error = try_fentry(id);
         return error ? "the kernel refuses fentry programs: " + errno_text(error) : std::string{};
     }
+    if (v.attach == Attach::iterator)
+        return btf__find_by_name_kind(kernel, ("bpf_iter_" + target).c_str(), BTF_KIND_FUNC) < 0
+                   ? "this kernel cannot iterate over " + target + "s"
+                   : std::string{};
     if (access("/sys/bus/event_source/devices/kprobe/type", R_OK) != 0)
         return "this kernel has no kprobes (CONFIG_KPROBES)";
     return {};
@@ -240,6 +245,7 @@ struct Probes::Impl {
     uint32_t cpus = 0;
     std::optional<Pins> pins;
     std::vector<std::pair<const char*, Fd>> pinned_maps;  // when continuing
+    Fd task_link;                                         // the same, of the task list
     std::string pins_found;
     uint64_t signature = 0, stored_until = 0;
     void (*rung)(void*, const fr_doorbell&) = nullptr;
@@ -270,6 +276,13 @@ struct Probes::Impl {
         out[FR_TRACK_VITAL] = vital.get();
         out[FR_TRACK_SYSCALL] = syscall.get();
         return out;
+    }
+    // The iterator's link; -1: none.
+    [[nodiscard]] int task_list() const {
+        if (task_link.valid()) return task_link.get();
+        for (const Attached& a : links)
+            if (a.program == "tasks_iter") return bpf_link__fd(a.link.get());
+        return -1;
     }
     static int on_doorbell(void* self, void* data, size_t size);
 };
@@ -449,6 +462,9 @@ Result<bool> Probes::Impl::adopt_pins() {
         FR_ASSIGN(Fd fd, pins->map(name));
         pinned_maps.emplace_back(name, std::move(fd));
     }
+    if (pins->has_link("tasks_iter")) {
+        FR_ASSIGN(task_link, pins->link("tasks_iter"));
+    }
     for (const CapabilitySpec& spec : capability_specs()) {
         CapabilityReport& capability = report.emplace_back();
         capability.spec = &spec;
@@ -559,6 +575,29 @@ void Probes::drain_doorbell(void (*rung)(void*, const fr_doorbell&), void* conte
     impl_->rung = rung;
     impl_->rung_context = context;
     ring_buffer__consume(impl_->doorbell.get());
+}
+
+bool Probes::each_task(void (*look)(void*, const fr_task_look&), void* context) const {
+    const int link = impl_->task_list();
+    if (link < 0) return false;
+    const Fd tasks(bpf_iter_create(link));
+    if (tasks.get() < 0) return false;
+    alignas(fr_task_look) std::array<char, 512 * sizeof(fr_task_look)> buffer;
+    size_t have = 0;
+    for (;;) {
+        const ssize_t n = read(tasks.get(), buffer.data() + have, buffer.size() - have);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        if (n <= 0) return n == 0;
+        have += static_cast<size_t>(n);
+        size_t at = 0;
+        for (; at + sizeof(fr_task_look) <= have; at += sizeof(fr_task_look)) {
+            fr_task_look one;
+            std::memcpy(&one, buffer.data() + at, sizeof one);
+            look(context, one);
+        }
+        std::memmove(buffer.data(), buffer.data() + at, have - at);
+        have -= at;
+    }
 }
 
 fr_control& Probes::control() { return *reinterpret_cast<fr_control*>(impl_->control_map.address); }

@@ -67,6 +67,9 @@ class Probes {
     [[nodiscard]] int doorbell_fd() const;  // readable when a trigger's event was recorded
     // Empties the doorbell; calls nothing when it was not rung.
     void drain_doorbell(void (*rung)(void*, const fr_doorbell&), void* context);
+    // Every process in scope, and every blocked thread, by the task iterator; false: there is none, or it failed
+    // midway. A process that starts or ends meanwhile may be seen or not. Never allocates.
+    [[nodiscard]] bool each_task(void (*look)(void*, const fr_task_look&), void* context) const;
     [[nodiscard]] fr_control& control();  // shared with the programs: plain stores
     [[nodiscard]] std::span<fr_syscall_rule> rules();
     [[nodiscard]] std::span<const fr_syscall_entry> entries() const;  // calls that have not returned

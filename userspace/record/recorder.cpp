@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <sys/random.h>
@@ -56,6 +57,7 @@ constexpr int64_t clock_read_ns = 20'000;      // the same, when the kernel says
 constexpr uint64_t fds_period_ns = 30'000 * millisecond;
 constexpr std::chrono::milliseconds shutdown_patience{10'000};  // the unit's TimeoutStopSec is longer
 constexpr uint32_t fds_of_a_process = 64, fds_processes_a_turn = 16;
+constexpr uint64_t fds_turn_ns = millisecond / 2;  // CPU time; ten turns a second when nothing happens
 // Heap, stacks, code, libraries and the buffers of sinks; checked by a test against what the process really takes.
 constexpr uint64_t process_reserve = 112ull << 20;
 // Of it, heap that is free when recording begins: a dump, its TLS connection and its JSON need about a tenth.
@@ -291,6 +293,10 @@ Result<void> Recorder::Impl::open_rest() {
     ProcessSamplerConfig processes;
     processes.top = options.config.top_processes;
     FR_ASSIGN(process_sampler, ProcessSampler::make(options.paths, layout, scope, processes));
+    process_sampler->use([this](FunctionRef<void(const fr_task_look&)> look) {
+        return probes->each_task([](void* to, const fr_task_look& one) { (*static_cast<decltype(look)*>(to))(one); },
+                                 &look);
+    });
     CgroupSamplerConfig cgroups;
     cgroups.limit = options.config.sampled_cgroups;
     FR_ASSIGN(cgroup_sampler, CgroupSampler::make(layout, scope, cgroups));
@@ -330,7 +336,9 @@ void Recorder::Impl::give_up_rights() {
     const bool attaches = options.config.budget_percent > 0 && probes->can_detach();
     const uint64_t keep = kept_capabilities | (attaches ? budget_capabilities : 0);
     if (const auto kept = keep_capabilities(keep); !kept) log::warning("{}", kept.error().message);
-    if (const auto confined = confine_process(attaches); !confined) log::warning("{}", confined.error().message);
+    std::vector<uint32_t> commands{BPF_ITER_CREATE};  // the task list; needs no capability (from 5.19)
+    if (attaches) commands.insert(commands.end(), {BPF_RAW_TRACEPOINT_OPEN, BPF_LINK_CREATE});
+    if (const auto confined = confine_process(commands); !confined) log::warning("{}", confined.error().message);
 }
 
 Result<void> Recorder::Impl::start() {
@@ -627,9 +635,10 @@ void Recorder::Impl::look_at_fds() {
     const uint64_t now = boot_ns();
     if (!fds_due || now < fds_next_ns || classes_off & (1ull << FR_CLASS_FD)) return;
     uint32_t left = fds_processes_a_turn;
+    const uint64_t cpu_began = thread_cpu_ns();
     const bool done = fd_list->walk([&](uint32_t pid) {
         if (pid != static_cast<uint32_t>(getpid())) scanner->emit_fds(pid, emit, fds_of_a_process);
-        return --left > 0;
+        return --left > 0 && thread_cpu_ns() - cpu_began < fds_turn_ns;
     });
     if (!done) return;
     fds_due = false;

@@ -361,10 +361,16 @@ struct ProcessSampler::Impl {
     std::array<char, 32768> text{};
     alignas(8) std::array<char, 8192> entries{};
 
+    TaskList tasks;
+    uint64_t tick_ns = ns_of_ticks(1);
+
     bool look(uint32_t pid, uint64_t now, bool every_thread);
+    Seen& note(uint32_t pid, uint64_t start, uint64_t rss_pages, uint64_t now);
+    bool look_at_all(uint64_t now);
     void look_at_threads(uint32_t pid);
     void look_at_known(uint64_t now, bool every_thread);
-    void choose();
+    bool look_at_some(uint64_t now, uint64_t cpu_began, bool stalled);
+    void choose(uint64_t now);
     void emit_task(uint32_t pid, uint32_t tid, int64_t growth_pages, const Emit& emit);
     bool in_scope(uint32_t pid);
 };
@@ -379,23 +385,46 @@ bool ProcessSampler::Impl::look(uint32_t pid, uint64_t now, bool every_thread) {
     const auto file = proc.read(pid, "stat", line);
     const auto stat = file ? parse_stat(*file) : std::nullopt;
     if (!stat) return false;
+    Seen& seen = note(pid, stat->start, stat->rss, now);
+    seen.blocked = stat->state == 'D';
+    if (seen.blocked && blocked.size() < config.blocked) blocked.push_back({pid, pid});
+    if (every_thread && stat->threads > 1) look_at_threads(pid);
+    return true;
+}
+
+// What a look told; `start` in ticks.
+Seen& ProcessSampler::Impl::note(uint32_t pid, uint64_t start, uint64_t rss_pages, uint64_t now) {
     Seen& seen = table.at(pid, pass);
-    const uint32_t rss = narrow(stat->rss);
-    if (seen.start == stat->start && seen.at_ns != 0) {
+    const uint32_t rss = narrow(rss_pages);
+    if (seen.start == start && seen.at_ns != 0) {
         seen.growth = int64_t{rss} - int64_t{seen.rss};
         const auto ms = static_cast<int64_t>((now - seen.at_ns) / 1'000'000u);
         seen.rate = seen.growth * 1000 / std::max<int64_t>(ms, 1);
     } else {
         seen.growth = seen.rate = 0;
     }
-    seen.start = stat->start;
+    seen.start = start;
     seen.rss = rss;
     seen.at_ns = now;
     seen.pass = pass;
-    seen.blocked = stat->state == 'D';
-    if (seen.blocked && blocked.size() < config.blocked) blocked.push_back({pid, pid});
-    if (every_thread && stat->threads > 1) look_at_threads(pid);
-    return true;
+    return seen;
+}
+
+// All processes and blocked tasks by the kernel's list; false: it cannot be had.
+bool ProcessSampler::Impl::look_at_all(uint64_t now) {
+    if (!tasks) return false;
+    const bool complete = tasks([&](const fr_task_look& task) {
+        if (task.tid == task.pid) {
+            note(task.pid, task.start_ns / tick_ns, task.rss_pages, now).blocked = task.blocked != 0;
+            ++pass_processes;
+        }
+        if (task.blocked != 0 && blocked.size() < config.blocked) blocked.push_back({task.pid, task.tid});
+    });
+    if (complete) return true;
+    tasks = nullptr;  // what fails once fails always: the kernel's rules, not its state
+    pass_processes = 0;
+    blocked.clear();
+    return false;
 }
 
 void ProcessSampler::Impl::look_at_threads(uint32_t pid) {
@@ -429,12 +458,26 @@ void ProcessSampler::Impl::look_at_known(uint64_t now, bool every_thread) {
             if (const uint32_t pid = seen.pid; !look(pid, now, every_thread)) seen = Seen{};
 }
 
+// The known ones, then some of the others, within the budget; true when that was the last of them.
+bool ProcessSampler::Impl::look_at_some(uint64_t now, uint64_t cpu_began, bool stalled) {
+    look_at_known(now, stalled);
+    const uint64_t budget = config.budget_ns * (stalled ? kStalledFactor : 1);
+    uint32_t until_check = 16;
+    return list.walk([&](uint32_t pid) {
+        if (look(pid, now, stalled)) ++pass_processes;
+        if (--until_check != 0) return true;
+        until_check = 16;
+        return thread_cpu_ns() - cpu_began < budget;
+    });
+}
+
 // The top by size, then the top by growth, each process once.
-void ProcessSampler::Impl::choose() {
+void ProcessSampler::Impl::choose(uint64_t now) {
     order.clear();
     chosen.clear();
     for (Seen& seen : table.entries())
-        if (seen.pid != 0 && seen.pass + 1 >= pass && seen.rss != 0) order.push_back(&seen);
+        if (seen.pid != 0 && seen.rss != 0 && (tasks ? seen.at_ns == now : seen.pass + 1 >= pass))
+            order.push_back(&seen);
     const auto take = [&](auto larger) {
         const size_t n = std::min<size_t>(order.size(), config.top);
         std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n), order.end(), larger);
@@ -514,7 +557,8 @@ Result<ProcessSampler> ProcessSampler::make(const SystemPaths& paths, const Cgro
                                             .table = SeenTable(config.capacity),
                                             .order = {},
                                             .chosen = {},
-                                            .blocked = {}});
+                                            .blocked = {},
+                                            .tasks = {}});
     impl->order.reserve(impl->table.entries().size());
     impl->chosen.reserve(size_t{config.top} * 2);
     impl->blocked.reserve(config.blocked);
@@ -526,17 +570,9 @@ void ProcessSampler::sample(const Emit& emit, bool stalled) {
     const uint64_t cpu_began = thread_cpu_ns();
     const uint64_t now = boot_ns();
     impl.blocked.clear();
-    impl.look_at_known(now, stalled);
     if (impl.pass_processes == 0) impl.pass_began = now;
-    const uint64_t budget = impl.config.budget_ns * (stalled ? kStalledFactor : 1);
-    uint32_t until_check = 16;
-    const bool complete = impl.list.walk([&](uint32_t pid) {
-        if (impl.look(pid, now, stalled)) ++impl.pass_processes;
-        if (--until_check != 0) return true;
-        until_check = 16;
-        return thread_cpu_ns() - cpu_began < budget;
-    });
-    impl.choose();
+    const bool complete = impl.look_at_all(now) || impl.look_at_some(now, cpu_began, stalled);
+    impl.choose(now);
     for (const Seen* seen : impl.chosen) impl.emit_task(seen->pid, seen->pid, seen->growth, emit);
     for (const Blocked& task : impl.blocked) {
         const bool told = task.pid == task.tid && std::any_of(impl.chosen.begin(), impl.chosen.end(),
@@ -552,6 +588,7 @@ void ProcessSampler::sample(const Emit& emit, bool stalled) {
     }
     impl.stats.last_cpu_ns = thread_cpu_ns() - cpu_began;
 }
+void ProcessSampler::use(TaskList tasks) { impl_->tasks = std::move(tasks); }
 
 const ProcessSampler::Stats& ProcessSampler::stats() const { return impl_->stats; }
 

@@ -283,6 +283,44 @@ TEST(ProcessSampler, BlockedTasksAreAllTold) {
     EXPECT_TRUE(thread);
 }
 
+TEST(ProcessSampler, TheTaskListTellsEveryProcessWhateverTheBudget) {
+    const FakeTree tree;
+    tree.add_cgroup2(true);
+    for (uint32_t pid = 1; pid <= 200; ++pid) tree.add_process({.pid = pid, .rss_pages = pid});
+    tree.write("proc/30/task/31/stat", "31 (worker) D 1 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 2 0 100 0 1 1\n");
+    auto sampler = sampler_of(tree, {.top = 2, .budget_ns = 1});
+    ASSERT_TRUE(sampler);
+    uint64_t grown = 0;
+    bool works = true;
+    sampler->use([&](FunctionRef<void(const fr_task_look&)> look) {
+        for (uint32_t pid = 1; pid <= 200; ++pid)
+            look({.tid = pid,
+                  .pid = pid,
+                  .start_ns = 5,
+                  .rss_pages = pid + (pid == 7 ? grown : 0),
+                  .blocked = 0,
+                  .pad = 0});
+        look({.tid = 31, .pid = 30, .start_ns = 6, .rss_pages = 0, .blocked = 1, .pad = 0});
+        return works;
+    });
+    Collector got;
+    sampler->sample(got.emit());
+    EXPECT_EQ(pids_of(got), (std::vector<uint32_t>{200, 199, 30}));
+    EXPECT_EQ(got.as<fr_process_sample>(2).event.tid, 31u);
+    EXPECT_EQ(sampler->stats().processes, 200u);
+    grown = 50;
+    got.clear();
+    sampler->sample(got.emit());
+    EXPECT_EQ(pids_of(got), (std::vector<uint32_t>{200, 199, 7, 30}));
+    EXPECT_EQ(got.as<fr_process_sample>(2).growth, 50 * ::sysconf(_SC_PAGESIZE));
+    // Refused from now on: /proc is read, within the budget.
+    works = false;
+    sampler->sample(got.emit());
+    EXPECT_EQ(sampler->stats().passes, 2u);
+    for (int i = 0; i < 20; ++i) sampler->sample(got.emit());
+    EXPECT_GE(sampler->stats().passes, 3u);
+}
+
 TEST(ProcessSampler, ABudgetSpreadsAPassOverSamplesAndSeesEveryProcess) {
     const FakeTree tree;
     tree.add_cgroup2(true);
