@@ -16,18 +16,27 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define FULL_LISTS 4                        /* in a crash loop so many lists … */
 #define FULL_LISTS_PERIOD_NS 10000000000ull /* … in this time are whole, the others of the stack alone */
 
+/* In a scratch slot, not on the stack: of what is read from a map the verifier knows nothing, and so has one state to
+ * look at where it would have one for every value of `found` (half a million instructions in place of some thousands).
+ */
 struct module_walk {
-    struct task_struct* task;
-    struct crash_frames* frames;
+    struct crash_frames frames;
     u64 start, end, pgoff; /* of the mapping found last */
     struct file* file;
     u32 found;
+    u32 listed; /* of all mappings */
     u64 seen[MODULES_MAX];
     struct vma_walk vmas;
 };
 
+/* What the callbacks are given: they may have the stack only. */
+struct module_walk_at {
+    struct module_walk* walk;
+    struct task_struct* task;
+};
+
 static long take_vma(struct task_struct* task, struct vm_area_struct* vma, void* context) {
-    struct module_walk* w = context;
+    struct module_walk* w = ((struct module_walk_at*)context)->walk;
     (void)task;
     w->start = BPF_CORE_READ(vma, vm_start);
     w->end = BPF_CORE_READ(vma, vm_end);
@@ -37,19 +46,16 @@ static long take_vma(struct task_struct* task, struct vm_area_struct* vma, void*
 }
 
 static __always_inline bool seen_before(struct module_walk* w) {
-    for (u32 i = 0; i < MODULES_MAX; i++) {
-        if (i >= w->found) break;
-        if (w->seen[i] == w->start) return true;
-    }
-    return false;
+    bool seen = false;
+    for (u32 i = 0; i < MODULES_MAX; i++) seen |= w->seen[i] == w->start; /* unused ones are 0 */
+    return seen;
 }
 
-static __always_inline void record_module(struct module_walk* w) {
+static __always_inline void record_module(struct module_walk* w, struct task_struct* task) {
     struct fr_module* e = scratch_slot(FR_SCRATCH_MODULE);
     if (!e) return;
     __builtin_memset(e, 0, sizeof(*e));
     struct file* file = w->file;
-    struct task_struct* task = w->task;
     struct inode* inode = BPF_CORE_READ(file, f_inode);
     struct fs_struct* fs = BPF_CORE_READ(task, fs);
     e->start = w->start;
@@ -64,23 +70,23 @@ static __always_inline void record_module(struct module_walk* w) {
 }
 
 static long module_step(u32 index, void* context) {
-    struct module_walk* w = context;
-    struct crash_frames* frames = w->frames;
-    if (index >= frames->count || w->found >= MODULES_MAX) return 1;
-    u64 ip = frames->ip[index & (FR_CRASH_FRAMES - 1)];
+    struct module_walk_at* at = context;
+    struct module_walk* w = at->walk;
+    if (index >= w->frames.count || w->found >= MODULES_MAX) return 1;
+    u64 ip = w->frames.ip[index & (FR_CRASH_FRAMES - 1)];
     if (ip >= w->start && ip < w->end) return 0;
-    if (bpf_find_vma((void*)w->task, ip, take_vma, w, 0)) return 0;
+    if (bpf_find_vma((void*)at->task, ip, take_vma, at, 0)) return 0;
     if (!w->file || seen_before(w)) return 0;
     u32 place = w->found;
     if (place < MODULES_MAX) w->seen[place] = w->start;
     w->found = place + 1;
-    record_module(w);
+    record_module(w, at->task);
     return 0;
 }
 
 static long mapping_step(u32 index, void* context) {
-    struct module_walk* w = context;
-    struct crash_frames* frames = w->frames;
+    struct module_walk_at* at = context;
+    struct module_walk* w = at->walk;
     struct vm_area_struct* vma = NULL;
     (void)index;
     bool last = vma_step(&w->vmas, &vma);
@@ -91,9 +97,8 @@ static long mapping_step(u32 index, void* context) {
     w->end = BPF_CORE_READ(vma, vm_end);
     w->pgoff = BPF_CORE_READ(vma, vm_pgoff);
     if (seen_before(w)) return last;
-    /* Counted in the map: a counter of its own would make the verifier walk through every value of it. */
-    if (frames->count++ >= ALL_MODULES_MAX) return 1;
-    record_module(w);
+    if (w->listed++ >= ALL_MODULES_MAX) return 1;
+    record_module(w, at->task);
     return last;
 }
 
@@ -113,12 +118,14 @@ static __always_inline int record_modules(void) {
     if (!frames) return 0;
     struct task_struct* task = current_task();
     if (wanted(FR_CLASS_MODULE, task)) {
-        struct module_walk w = {.task = task, .frames = frames};
-        bpf_loop(FR_CRASH_FRAMES, module_step, &w, 0);
+        struct module_walk_at at = {.walk = scratch_slot(FR_SCRATCH_WALK), .task = task};
+        if (!at.walk) return 0;
+        __builtin_memset((void*)at.walk + sizeof(at.walk->frames), 0, sizeof(*at.walk) - sizeof(at.walk->frames));
+        bpf_probe_read_kernel(&at.walk->frames, sizeof(at.walk->frames), frames);
+        bpf_loop(FR_CRASH_FRAMES, module_step, &at, 0);
         if (whole_list_admitted()) {
-            frames->count = 0;
-            begin_vma_walk(&w.vmas, BPF_CORE_READ(task, mm));
-            bpf_loop(MAPPING_STEPS, mapping_step, &w, 0);
+            begin_vma_walk(&at.walk->vmas, BPF_CORE_READ(task, mm));
+            bpf_loop(MAPPING_STEPS, mapping_step, &at, 0);
         }
     }
     bpf_map_delete_elem(&crash_stacks, &tid);

@@ -66,13 +66,17 @@ int exec_tp(u64* ctx) {
     e->old_tid = (u32)ctx[1];
 
     struct draft d = {.base = e, .used = sizeof(*e)};
+    /* Loaded before the first branch: for each load from a task the verifier searches all of the kernel's types by
+     * name (6.18: btf_nested_type_is_trusted()), on every way that leads to it. */
     struct file* file = task->mm->exe_file;
     struct fs_struct* fs = task->fs;
-    blob_string(&d, FR_BLOB_FILENAME, bprm->filename, 1023, FROM_KERNEL);
-    if (e->flags & FR_EXEC_SCRIPT) blob_string(&d, FR_BLOB_INTERP, bprm->interp, 255, FROM_KERNEL);
+    u64 arg_start = task->mm->arg_start;
+    const char *filename = bprm->filename, *interp = bprm->interp;
+    asm volatile("" : "+r"(arg_start), "+r"(filename), "+r"(interp));
+    blob_string(&d, FR_BLOB_FILENAME, filename, 1023, FROM_KERNEL);
+    if (e->flags & FR_EXEC_SCRIPT) blob_string(&d, FR_BLOB_INTERP, interp, 255, FROM_KERNEL);
     blob_typed_path(&d, FR_BLOB_EXE, file->f_path.dentry, file->f_path.mnt, fs);
     blob_typed_path(&d, FR_BLOB_CWD, fs->pwd.dentry, fs->pwd.mnt, fs);
-    u64 arg_start = task->mm->arg_start;
     blob_bytes(&d, FR_BLOB_ARGV, (void*)arg_start, e->argv_bytes, ARGV_LIMIT, FROM_USER);
     e->event.flags = d.flags;
     vital_copy(&e->event, d.used, FR_CLASS_EXEC);

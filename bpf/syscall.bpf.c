@@ -206,7 +206,10 @@ static __always_inline u32 add_blobs(struct fr_syscall* record, struct fr_syscal
         if ((c->flags & FR_CAPTURE_ON_SUCCESS) && failed) continue;
         if ((c->flags & FR_CAPTURE_CONDITIONAL) && !condition_holds(record, rule)) continue;
         if (used > FR_SYSCALL_EVENT_MAX - FR_STRING_MAX - 24) break;
-        used = add_capture(record, c, used);
+        /* Through the map, of whose contents the verifier knows nothing: one state to look at, whatever the way here.
+         */
+        *(volatile u16*)&record->event.size = (u16)add_capture(record, c, used);
+        used = *(volatile u16*)&record->event.size;
     }
     return used;
 }

@@ -59,13 +59,14 @@ static long path_step(u32 index, void* context) {
     return 0;
 }
 
-#define PLAIN_COMPONENTS 24
+#define PLAIN_COMPONENTS 16
 
 /* The names up to the mount's root, where nothing has to be crossed: plain loads from what the kernel knows the type of
  * (a helper a load, as in path_step(), is some five times as dear). The rest is left to path_step(). */
 static __always_inline void plain_names(struct path_walk* w, struct dentry* dentry, struct vfsmount* vfs) {
     struct dentry* mnt_root = vfs->mnt_root;
     struct dentry* stop = vfs == w->root_vfs ? w->root_dentry : mnt_root;
+#pragma clang loop unroll(disable)
     for (u32 i = 0; i < PLAIN_COMPONENTS; i++) {
         struct dentry* parent = dentry->d_parent;
         if (dentry == stop || dentry == mnt_root || dentry == parent) break;

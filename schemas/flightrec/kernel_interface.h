@@ -24,7 +24,7 @@ enum fr_scratch_slot {
     FR_SCRATCH_OOM = 4,
     FR_SCRATCH_CRASH = 5,
     FR_SCRATCH_ALLOC = 6,
-    FR_SCRATCH_ENTER = 7,
+    FR_SCRATCH_WALK = 7,
     FR_SCRATCH_MODULE = 8,
     FR_SCRATCH_COUNT = 9,
 };
