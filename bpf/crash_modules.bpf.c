@@ -25,6 +25,7 @@ struct module_walk {
     struct file* file;
     u32 found;
     u32 listed; /* of all mappings */
+    u32 bytes;  /* recorded */
     u64 seen[MODULES_MAX];
     struct vma_walk vmas;
 };
@@ -67,6 +68,7 @@ static __always_inline void record_module(struct module_walk* w, struct task_str
     blob_path(&d, FR_BLOB_EXE, &file->f_path, &fs->root);
     e->event.flags = d.flags;
     vital_copy(&e->event, d.used, FR_CLASS_MODULE);
+    w->bytes += d.used;
 }
 
 static long module_step(u32 index, void* context) {
@@ -97,7 +99,8 @@ static long mapping_step(u32 index, void* context) {
     w->end = BPF_CORE_READ(vma, vm_end);
     w->pgoff = BPF_CORE_READ(vma, vm_pgoff);
     if (seen_before(w)) return last;
-    if (w->listed++ >= ALL_MODULES_MAX) return 1;
+    /* A process chooses its own paths: they must not push everything else out of the ring. */
+    if (w->listed++ >= ALL_MODULES_MAX || w->bytes > vital_ring_size / 4) return 1;
     record_module(w, at->task);
     return last;
 }

@@ -158,7 +158,7 @@ static __always_inline void fill_caller(struct fr_crash* e, struct task_struct* 
 /* For crash_modules.bpf.c. */
 static __always_inline void remember_stack(void* ctx) {
     u32 tid = (u32)bpf_get_current_pid_tgid();
-    struct crash_frames* frames = scratch_slot(FR_SCRATCH_MODULE);
+    struct crash_frames* frames = scratch_slot(FR_SCRATCH_STACK);
     if (!frames) return;
     long n = bpf_get_stack(ctx, frames->ip, sizeof(frames->ip), BPF_F_USER_STACK);
     if (n <= 0) return;

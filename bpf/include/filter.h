@@ -60,8 +60,10 @@ static __always_inline bool current_in_scope(struct fr_control* c, struct task_s
     u64 id = task->cgroups->dfl_cgrp->kn->id;
     for (u32 i = 0; i < FR_SCOPE_MAX; i++) {
         if (i >= scope_count) break;
-        if (id == c->scope_cgroup[i]) return true;
-        if (bpf_get_current_ancestor_cgroup_id((int)scope_level[i]) == c->scope_cgroup[i]) return true;
+        u64 scope = c->scope_cgroup[i];
+        if (!scope) continue; /* removed: the helper's 0 must not be taken for it */
+        if (id == scope) return true;
+        if (bpf_get_current_ancestor_cgroup_id((int)scope_level[i]) == scope) return true;
     }
     return false;
 }

@@ -6,7 +6,7 @@
 
 #include "event.h"
 
-#define FR_KERNEL_ABI 2u
+#define FR_KERNEL_ABI 3u
 
 #define FR_SCOPE_MAX 8u
 #define FR_SCOPE_PATH \
@@ -26,7 +26,8 @@ enum fr_scratch_slot {
     FR_SCRATCH_ALLOC = 6,
     FR_SCRATCH_WALK = 7,
     FR_SCRATCH_MODULE = 8,
-    FR_SCRATCH_COUNT = 9,
+    FR_SCRATCH_STACK = 9,
+    FR_SCRATCH_COUNT = 10,
 };
 #define FR_SCRATCH_SIZE (FR_EVENT_MAX + 4096u)
 

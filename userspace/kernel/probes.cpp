@@ -330,7 +330,7 @@ void Probes::Impl::set_sizes() {
     for (size_t i = 0; i < options.scope.size(); ++i) {
         s.rodata->scope_level[i] = options.scope[i].level;
         const std::string& path = options.scope[i].path;
-        if (path.size() < FR_SCOPE_PATH) path.copy(const_cast<char*>(s.rodata->scope_path[i]), path.size());
+        if (path.size() + 1 < FR_SCOPE_PATH) path.copy(const_cast<char*>(s.rodata->scope_path[i]), path.size());
     }
 }
 

@@ -138,6 +138,7 @@ struct Recorder::Impl {
     uint64_t fds_next_ns = 0;                        // … from then on
     bool stopping = false;
     int stop_signal = 0;
+    uint64_t stop_asked_ns = 0;
     std::string stop_reason;  // of the machine: "reboot", "poweroff", …; empty: only the recorder is stopped
     std::array<uint8_t, 16> recording_id{};
     struct Waiter {
@@ -557,7 +558,10 @@ void Recorder::Impl::on_control(ControlClient client, const ControlRequest& requ
         control->reply(client, R"({"v":1,"ok":true})");
     } else if (request.cmd == "dump" || request.cmd == "shutdown") {
         const bool shutdown = request.cmd == "shutdown";
-        if (shutdown) stop_reason = request.text.empty() ? "shutdown" : std::string(request.text);
+        if (shutdown) {
+            stop_reason = request.text.empty() ? "shutdown" : std::string(request.text);
+            stop_asked_ns = boot_ns();
+        }
         const uint64_t number =
             triggers->request(shutdown ? FR_TRIGGER_SHUTDOWN : FR_TRIGGER_COMMAND, request.text, boot_ns(), request.pid,
                               request.uid, shutdown ? 0 : 200 * millisecond);
@@ -761,6 +765,7 @@ void Recorder::Impl::stop() {
     probes->detach();
     pipeline->drain();
     take_kernel_log();
+    if (boot_ns() - stop_asked_ns > 60 * second) stop_reason.clear();  // that shutdown did not come
     marker(FR_MARKER_STOP, {static_cast<uint64_t>(stop_signal)}, stop_reason);
     pipeline->seal();
     if (const auto flushed = window->flush(false); !flushed) log::warning("{}", flushed.error().message);

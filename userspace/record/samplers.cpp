@@ -363,6 +363,7 @@ struct ProcessSampler::Impl {
 
     TaskList tasks;
     uint64_t tick_ns = ns_of_ticks(1);
+    bool listed = false;  // this sample is the task list's
 
     bool look(uint32_t pid, uint64_t now, bool every_thread);
     Seen& note(uint32_t pid, uint64_t start, uint64_t rss_pages, uint64_t now);
@@ -413,16 +414,16 @@ Seen& ProcessSampler::Impl::note(uint32_t pid, uint64_t start, uint64_t rss_page
 // All processes and blocked tasks by the kernel's list; false: it cannot be had.
 bool ProcessSampler::Impl::look_at_all(uint64_t now) {
     if (!tasks) return false;
-    const bool complete = tasks([&](const fr_task_look& task) {
+    const uint32_t before = pass_processes;
+    listed = tasks([&](const fr_task_look& task) {
         if (task.tid == task.pid) {
             note(task.pid, task.start_ns / tick_ns, task.rss_pages, now).blocked = task.blocked != 0;
             ++pass_processes;
         }
         if (task.blocked != 0 && blocked.size() < config.blocked) blocked.push_back({task.pid, task.tid});
     });
-    if (complete) return true;
-    tasks = nullptr;  // what fails once fails always: the kernel's rules, not its state
-    pass_processes = 0;
+    if (listed) return true;
+    pass_processes = before;  // /proc's pass goes on where it was; the list is tried again at the next sample
     blocked.clear();
     return false;
 }
@@ -476,7 +477,7 @@ void ProcessSampler::Impl::choose(uint64_t now) {
     order.clear();
     chosen.clear();
     for (Seen& seen : table.entries())
-        if (seen.pid != 0 && seen.rss != 0 && (tasks ? seen.at_ns == now : seen.pass + 1 >= pass))
+        if (seen.pid != 0 && seen.rss != 0 && (listed ? seen.at_ns == now : seen.pass + 1 >= pass))
             order.push_back(&seen);
     const auto take = [&](auto larger) {
         const size_t n = std::min<size_t>(order.size(), config.top);

@@ -70,7 +70,8 @@ class ProcessSampler {
     ProcessSampler& operator=(ProcessSampler&&) noexcept;
     ~ProcessSampler();
 
-    // Calls its argument for every process in scope and every blocked task; false: it could not, /proc is read.
+    // Calls its argument for every process in scope and every blocked task; false: it could not, /proc is read this
+    // time.
     using TaskList = std::function<bool(FunctionRef<void(const fr_task_look&)>)>;
     void use(TaskList tasks);
     void sample(const Emit& emit, bool stalled = false);

@@ -313,12 +313,17 @@ TEST(ProcessSampler, TheTaskListTellsEveryProcessWhateverTheBudget) {
     sampler->sample(got.emit());
     EXPECT_EQ(pids_of(got), (std::vector<uint32_t>{200, 199, 7, 30}));
     EXPECT_EQ(got.as<fr_process_sample>(2).growth, 50 * ::sysconf(_SC_PAGESIZE));
-    // Refused from now on: /proc is read, within the budget.
+    // Refused for a while: /proc is read, within the budget; then the list again.
     works = false;
     sampler->sample(got.emit());
     EXPECT_EQ(sampler->stats().passes, 2u);
     for (int i = 0; i < 20; ++i) sampler->sample(got.emit());
     EXPECT_GE(sampler->stats().passes, 3u);
+    works = true;
+    grown = 90;
+    got.clear();
+    sampler->sample(got.emit());
+    EXPECT_EQ(pids_of(got), (std::vector<uint32_t>{200, 199, 7, 30}));
 }
 
 TEST(ProcessSampler, ABudgetSpreadsAPassOverSamplesAndSeesEveryProcess) {
