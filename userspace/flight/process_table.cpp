@@ -171,7 +171,7 @@ Process* ProcessTable::Impl::identify(uint32_t pid, uint64_t start_ns, uint64_t 
 void ProcessTable::Impl::exec(const EventRef& event) {
     const auto e = event.as<fr_exec>();
     Process* p = identify(e.event.pid, e.start_ns, e.event.time_ns);
-    if (p == nullptr) return;
+    if (p == nullptr || e.event.time_ns < p->exec_ns) return;  // older than what is known, from another CPU's ring
     p->ppid = e.ppid;
     p->parent_known = true;
     p->uid = e.uid;

@@ -26,9 +26,9 @@ class Tables : public ::testing::Test {
         set_comm(f.comm, "sh");
         apply();
     }
-    void exec(uint32_t pid, uint64_t start, std::string_view argv, std::string_view exe) {
+    void exec(uint32_t pid, uint64_t start, std::string_view argv, std::string_view exe, uint64_t after = 10) {
         auto& e = builder.begin<fr_exec>(FR_CLASS_EXEC);
-        e.event.time_ns = start + 10;
+        e.event.time_ns = start + after;
         e.event.pid = e.event.tid = pid;
         e.start_ns = start;
         e.ppid = 1;
@@ -160,6 +160,14 @@ TEST_F(Tables, AForkAppliedAfterTheExecItLedToChangesNothingOfIt) {
     EXPECT_EQ(table.find(50)->argv(), "prog\0"s);
     EXPECT_EQ(table.find(50)->ppid, 7u);
     EXPECT_EQ(table.alive(), 1u);
+}
+
+TEST_F(Tables, AnOlderExecAppliedAfterANewerOneChangesNothing) {
+    exec(50, 1000, "second\0"s, "second\0"s, 20);
+    exec(50, 1000, "first\0"s, "first\0"s, 10);  // from another CPU's ring
+    EXPECT_EQ(table.find(50)->argv(), "second\0"s);
+    EXPECT_EQ(table.find(50)->exe(), "/second");
+    EXPECT_EQ(table.find(50)->exec_ns, 1020u);
 }
 
 TEST_F(Tables, OnlySoManyExitedOnesAreKept) {
