@@ -75,6 +75,36 @@ class BudgetSteps(unittest.TestCase):
         self.assertIn(7 << 8, [e.get("exit_code", 0) for e in exits] + [
             (e.get("status") or 0) << 8 for e in exits], exits[:3])
 
+    def test_dumps_do_not_count(self):
+        """Under load, one dump after the other: what they take is many times what the budget would bear."""
+        paths = """if True:
+            import base64, os, sys, time
+            for i in range(int(sys.argv[1])):
+                for _ in range(int(sys.argv[2])):
+                    name = base64.b64encode(os.urandom(150), b"+-").decode()
+                    os.access("/nonexistent/" + name, 0)
+                time.sleep(0.01)
+            """
+        with recording.Scope() as scope, recording.Recorder(scope, "--budget", "1.5%", window_size="64M") as recorder:
+            scope.run(["python3", "-c", paths, "2400", "40"])  # what does not compress
+            self.wait_for_step(recorder, ("all",), 150)
+            load = scope.start(["python3", "-c", paths, "100000000", "10"])
+            try:
+                recorder.settle(1)
+                before = recorder.status()["cost"]
+                dumps = [recorder.dump() for _ in range(20)]
+                cost = recorder.status()["cost"]
+                size = dumps[-1].stat().st_size
+            finally:
+                load.kill()
+                load.wait()
+            recorder.stop()
+        took = {key: (cost[key] - before[key]) * 1e-9 for key in ("recorder_cpu_ns", "counted_cpu_ns")}
+        self.assertGreater(size, 8 << 20)
+        self.assertGreater(took["recorder_cpu_ns"] - took["counted_cpu_ns"], 2 * cost["budget_cpus"],
+                           f"the dumps took too little to show anything: {took}")
+        self.assertEqual((cost["step"], cost["changes"]), ("all", before["changes"]), cost)
+
     def test_normal_load_is_recorded_whole(self):
         with recording.Scope() as scope, recording.Recorder(scope) as recorder:
             scope.run(["python3", "-c", "import json"])

@@ -77,6 +77,8 @@ void CostKeeper::apply(const BudgetDecision& d) {
         log::warning("cost budget: {}", done.error().message);
 }
 
+uint64_t CostKeeper::counted_ns() const { return thread_cpu_ns() - dumps_ns_ + flusher_ns_; }
+
 std::string_view CostKeeper::left_out() {
     constexpr size_t named = 5;
     sums_.clear();
@@ -112,7 +114,7 @@ std::optional<BudgetDecision> CostKeeper::update(uint64_t now) {
     updated_ns_ = now;
     const kernel::RingReader::Timing timing = probes_.syscalls().timing(FR_CLASS_SYSCALL);
     learn(timing);
-    const BudgetDecision d = budget_.update({now, timing.placed + timing.skipped, timing.placed, process_cpu_ns()});
+    const BudgetDecision d = budget_.update({now, timing.placed + timing.skipped, timing.placed, counted_ns()});
     if (!d.changed) return {};
     apply(d);
     return d;
@@ -130,6 +132,7 @@ nlohmann::json CostKeeper::status() const {
               {"enter", cost_.enter},
               {"record", cost_.record},
               {"skip", cost_.skip}}},
+            {"counted_cpu_ns", counted_ns()},
             {"recorder_cpu_ns", process_cpu_ns()}};
 }
 

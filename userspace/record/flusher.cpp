@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
 
+#include "userspace/base/clock.h"
 #include "userspace/base/handle.h"
 #include "userspace/base/log.h"
 #include "userspace/ship/thread.h"
@@ -29,6 +31,7 @@ struct Flusher::Shared {
     std::mutex mutex;
     std::condition_variable changed;
     bool dirty = false, ending = false;
+    std::atomic<uint64_t> cpu_ns = 0;
     ship::Thread thread;
 
     void run();
@@ -47,6 +50,7 @@ void Flusher::Shared::run() {
         if (error != 0 && error != last_error)
             log::warning("the window cannot be brought to the disk: {}", strerror(error));
         last_error = error;
+        cpu_ns.store(thread_cpu_ns(), std::memory_order_relaxed);
         lock.lock();
         changed.wait_until(lock, next, [&] { return ending; });
     }
@@ -68,6 +72,8 @@ Flusher::~Flusher() {
     shared_->changed.notify_all();
     if (!shared_->thread.join_until(steady_clock::now() + std::chrono::seconds(1))) shared_->thread.detach();
 }
+
+uint64_t Flusher::cpu_ns() const { return shared_->cpu_ns.load(std::memory_order_relaxed); }
 
 void Flusher::kick() {
     {

@@ -6,6 +6,7 @@
 // are allocated and not yet written at first, and what the file system notes when they are is metadata.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "userspace/base/result.h"
@@ -19,6 +20,7 @@ class Flusher {
     ~Flusher();  // waits for a call in progress, at most a second; a disk that hangs keeps the thread, not us
     // Something was written. Takes a lock for a moment, never waits for the disk.
     void kick();
+    [[nodiscard]] uint64_t cpu_ns() const;  // CPU time that the thread has taken, as of its last call
 
   private:
     struct Shared;  // co-owned by this object and the thread, which may outlive it

@@ -658,6 +658,7 @@ void Recorder::Impl::begin_due_dump(uint64_t now) {
 
 // Every step of the cost budget is an event, so that nobody takes calls that were not recorded for calls not made.
 void Recorder::Impl::keep_budget(uint64_t now) {
+    cost->flusher_took(flusher->cpu_ns());
     const auto step = cost->update(now);
     if (!step) return;
     marker(FR_MARKER_POLICY, {step->old_step, step->step, static_cast<uint64_t>(step->cost * 10'000)},
@@ -700,10 +701,14 @@ void Recorder::Impl::begin_dump(const Incident& incident) {
     take_kernel_log();
     marker(FR_MARKER_TRIGGER, {incident.facts.reason, incident.facts.pid, incident.number, incident.suppressed_total},
            facts, incident.facts.time_ns);
-    note_unfinished();
+    {
+        const CostKeeper::DumpTime of_dump(*cost);
+        note_unfinished();
+    }
     sample();
     pipeline->seal();
 
+    const CostKeeper::DumpTime of_dump(*cost);
     info["incident"] = json::parse(facts, nullptr, false);
     info["incident"]["time"] = format_utc(clock.realtime + (incident.facts.time_ns - clock.boot));
     ship::Incident shipped;
