@@ -12,6 +12,7 @@
 #include <span>
 
 #include "schemas/flightrec/event.h"
+#include "userspace/replay/constants.h"
 
 namespace flightrec::replay {
 namespace {
@@ -118,13 +119,8 @@ const Named* code_entry(int signal, int code) {
     return find(any_codes, code);
 }
 
-struct Bits {
-    uint64_t mask;
-    std::string_view name;
-};
-
 // In the order of the kernel's __def_gfpflag_names: the first whose bits are all set is taken.
-constexpr Bits gfp_bits[] = {
+constexpr Constant gfp_bits[] = {
     {0x1c24ca, "GFP_TRANSHUGE"},
     {0x1c20ca, "GFP_TRANSHUGE_LIGHT"},
     {0x100cca, "GFP_HIGHUSER_MOVABLE"},
@@ -160,43 +156,13 @@ constexpr Bits gfp_bits[] = {
     {0x800000, "__GFP_ZEROTAGS"},
 };
 
-constexpr Bits clone_bits[] = {
-    {0x80, "CLONE_NEWTIME"},
-    {0x100, "CLONE_VM"},
-    {0x200, "CLONE_FS"},
-    {0x400, "CLONE_FILES"},
-    {0x800, "CLONE_SIGHAND"},
-    {0x1000, "CLONE_PIDFD"},
-    {0x2000, "CLONE_PTRACE"},
-    {0x4000, "CLONE_VFORK"},
-    {0x8000, "CLONE_PARENT"},
-    {0x10000, "CLONE_THREAD"},
-    {0x20000, "CLONE_NEWNS"},
-    {0x40000, "CLONE_SYSVSEM"},
-    {0x80000, "CLONE_SETTLS"},
-    {0x100000, "CLONE_PARENT_SETTID"},
-    {0x200000, "CLONE_CHILD_CLEARTID"},
-    {0x400000, "CLONE_DETACHED"},
-    {0x800000, "CLONE_UNTRACED"},
-    {0x1000000, "CLONE_CHILD_SETTID"},
-    {0x2000000, "CLONE_NEWCGROUP"},
-    {0x4000000, "CLONE_NEWUTS"},
-    {0x8000000, "CLONE_NEWIPC"},
-    {0x10000000, "CLONE_NEWUSER"},
-    {0x20000000, "CLONE_NEWPID"},
-    {0x40000000, "CLONE_NEWNET"},
-    {0x80000000, "CLONE_IO"},
-    {0x100000000, "CLONE_CLEAR_SIGHAND"},
-    {0x200000000, "CLONE_INTO_CGROUP"},
-};
-
-void append_bits(std::string& out, uint64_t value, std::span<const Bits> table) {
+void append_bits(std::string& out, uint64_t value, std::span<const Constant> table) {
     const size_t begin = out.size();
     for (const auto& bit : table) {
-        if ((value & bit.mask) != bit.mask) continue;
+        if ((value & bit.value) != bit.value) continue;
         if (out.size() != begin) out += '|';
         out += bit.name;
-        value &= ~bit.mask;
+        value &= ~bit.value;
     }
     if (value == 0 && out.size() != begin) return;
     if (out.size() != begin) out += '|';
@@ -296,7 +262,7 @@ void append_gfp(std::string& out, uint32_t mask) {
     out += ')';
 }
 
-void append_clone_flags(std::string& out, uint64_t flags) { append_bits(out, flags, clone_bits); }
+void append_clone_flags(std::string& out, uint64_t flags) { append_bits(out, flags, sets::clone3_flags.list); }
 
 std::string_view kmsg_level_name(uint32_t level) {
     static constexpr std::array<std::string_view, 8> names{"emerg",   "alert",  "crit", "err",
