@@ -283,10 +283,13 @@ int sys_enter_tp(u64* ctx) {
 /* ---- exit ------------------------------------------------------------------------------------------------------- */
 
 static __always_inline void record_failure(struct fr_syscall_entry* entry, struct fr_syscall_rule* rule, s64 result) {
+    bool memory = result == -ENOMEM || (result == -EAGAIN && rule->kind == FR_SYSCALL_FORKS);
+    if (rule->kind != FR_SYSCALL_EXECS && rule->kind != FR_SYSCALL_BRK && !memory) return;
+    if (failure_is_told(entry->tid, entry->nr)) return;
     if (rule->kind == FR_SYSCALL_EXECS)
-        record_failed_exec(entry, result);
-    else if (result == -ENOMEM || (result == -EAGAIN && rule->kind == FR_SYSCALL_FORKS))
-        record_failed_memory(entry, result, rule->kind);
+        record_failed_exec(entry, result, scratch_slot(FR_SCRATCH_SYSCALL));
+    else
+        record_failed_memory(entry, result, rule->kind, scratch_slot(FR_SCRATCH_SYSCALL));
 }
 
 /* Whether a call that did not fail was slow, or its thread slept in it; else it is counted. A thread gives the CPU up
@@ -396,8 +399,8 @@ int sys_exit_tp(u64* ctx) {
     if (!rule) return 0;
     if (in_compat_syscall(task)) flags |= FR_EVENT_COMPAT;
     bool failed = result < 0 && result >= -4095;
-    if (failed && !(flags & FR_EVENT_COMPAT)) record_failure(entry, rule, result);
-    if (rule->kind == FR_SYSCALL_BRK && (u64)result < entry->args[0]) record_failed_memory(entry, result, rule->kind);
+    bool no_heap = rule->kind == FR_SYSCALL_BRK && (u64)result < entry->args[0];
+    if ((failed || no_heap) && !(flags & FR_EVENT_COMPAT)) record_failure(entry, rule, result);
     if (!recorded(c, rule, task, failed, now ? now - entry->enter_ns : 0)) return skip_exit(entry);
     if (!now) now = bpf_ktime_get_boot_ns();
     return record_exit(entry, rule, flags, now, result, (u32)task->tgid);

@@ -120,13 +120,33 @@ static __always_inline u64 bytes_asked_for(const struct fr_syscall_entry* entry,
     return 0;
 }
 
-static __noinline int record_failed_memory(struct fr_syscall_entry* entry, s64 result, u32 kind) {
+/* A failed call is told once: by the program of its own, where there is one, else at the tracepoint. */
+static __always_inline struct fr_thread_calls* calls_of(u32 tid) {
+    u32 index = tid & (FR_SYSCALL_ENTRIES - 1);
+    return bpf_map_lookup_elem(&thread_calls, &index);
+}
+
+static __always_inline void failure_was_told(u32 tid, u32 nr) {
+    struct fr_thread_calls* t = calls_of(tid);
+    if (!t) return;
+    t->told_tid = tid;
+    t->told_nr = nr;
+}
+
+static __always_inline bool failure_is_told(u32 tid, u32 nr) {
+    struct fr_thread_calls* t = calls_of(tid);
+    if (!t || t->told_tid != tid || t->told_nr != nr) return false;
+    t->told_tid = 0;
+    return true;
+}
+
+static __noinline int record_failed_memory(struct fr_syscall_entry* entry, s64 result, u32 kind,
+                                           struct fr_alloc_failure* e) {
     struct task_struct* task = current_task();
     struct kernfs_node* full = NULL;
     if (!entry) return 0;
     u64 left_out = 0;
     if (!wanted(FR_CLASS_ALLOC_FAILURE, task)) return 0;
-    struct fr_alloc_failure* e = scratch_slot(FR_SCRATCH_SYSCALL);
     if (!e || !flood_admits(FR_CLASS_ALLOC_FAILURE, entry->nr, &left_out)) return 0;
     __builtin_memset(e, 0, sizeof(*e));
     e->left_out = left_out;
@@ -197,12 +217,11 @@ static __always_inline void blob_argv(struct draft* d, u64 array) {
     blob_close(d, FR_BLOB_ARGV, length, w.complete && !w.cut ? 0 : FR_BLOB_CUT);
 }
 
-static __noinline int record_failed_exec(struct fr_syscall_entry* entry, s64 result) {
+static __noinline int record_failed_exec(struct fr_syscall_entry* entry, s64 result, struct fr_exec_failed* e) {
     struct task_struct* task = current_task();
     if (!entry) return 0;
     u64 left_out = 0;
     if (!wanted(FR_CLASS_EXEC_FAILED, task)) return 0;
-    struct fr_exec_failed* e = scratch_slot(FR_SCRATCH_SYSCALL);
     if (!e || !flood_admits(FR_CLASS_EXEC_FAILED, FLOOD_EXEC | ((u32)-result & 0xfff), &left_out)) return 0;
     __builtin_memset(e, 0, sizeof(*e));
     e->left_out = left_out;

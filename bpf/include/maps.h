@@ -81,6 +81,14 @@ FR_SHARED struct {
     __uint(max_entries, FR_SCRATCH_COUNT);
 } scratch SEC(".maps");
 
+/* Which of the scratch slots from FR_SCRATCH_FAILED on are in use on this CPU. */
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(key_size, 4);
+    __uint(value_size, 4);
+    __uint(max_entries, FR_SCRATCH_FAILED_SLOTS);
+} scratch_busy SEC(".maps");
+
 /* Address of the struct oom_control that out_of_memory() was called with, by the tid of the invoker. */
 FR_SHARED struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);

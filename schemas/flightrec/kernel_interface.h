@@ -27,8 +27,10 @@ enum fr_scratch_slot {
     FR_SCRATCH_WALK = 7,
     FR_SCRATCH_MODULE = 8,
     FR_SCRATCH_STACK = 9,
-    FR_SCRATCH_COUNT = 10,
+    FR_SCRATCH_FAILED = 10, /* FR_SCRATCH_FAILED_SLOTS of them */
+    FR_SCRATCH_COUNT = 12,
 };
+#define FR_SCRATCH_FAILED_SLOTS 2u
 #define FR_SCRATCH_SIZE (FR_EVENT_MAX + 4096u)
 
 /* 64 bytes: one cache line, so that threads on different CPUs never share one. */
@@ -45,7 +47,8 @@ struct fr_thread_calls {
     __u32 pid;
     __u64 switches; /* voluntary ones, when it last returned from a call: more of them next time, and it slept */
     __u64 skipped;  /* calls that were not recorded */
-    __u64 pad;
+    __u32 told_tid; /* whose failed call was told last by a program of its own (failed_calls.bpf.c), and which */
+    __u32 told_nr;
 };
 
 enum fr_rule_action {

@@ -41,6 +41,21 @@ constexpr std::array syscall_variants{
     Variant{"sys_exit_tp", Attach::tracepoint, "sys_exit", ""},
     Variant{"sys_enter_tp", Attach::tracepoint, "sys_enter", ""},
 };
+#if defined(__aarch64__)
+#define FR_SYSCALL_FUNCTION(name) "__arm64_sys_" name
+#else
+#define FR_SYSCALL_FUNCTION(name) "__x64_sys_" name
+#endif
+constexpr std::array failed_call_variants{
+    Variant{"failed_execve", Attach::fexit, FR_SYSCALL_FUNCTION("execve"), ""},
+    Variant{"failed_execveat", Attach::fexit, FR_SYSCALL_FUNCTION("execveat"), ""},
+    Variant{"failed_fork", Attach::fexit, "kernel_clone", ""},
+    Variant{"failed_mmap", Attach::fexit, FR_SYSCALL_FUNCTION("mmap"), ""},
+    Variant{"failed_mprotect", Attach::fexit, FR_SYSCALL_FUNCTION("mprotect"), ""},
+    Variant{"failed_mremap", Attach::fexit, FR_SYSCALL_FUNCTION("mremap"), ""},
+    Variant{"failed_brk", Attach::fexit, FR_SYSCALL_FUNCTION("brk"), ""},
+};
+#undef FR_SYSCALL_FUNCTION
 constexpr std::array cgroup_variants{
     Variant{"cgroup_mkdir_tp", Attach::tracepoint, "cgroup_mkdir", ""},
     Variant{"cgroup_rmdir_tp", Attach::tracepoint, "cgroup_rmdir", ""},
@@ -74,6 +89,9 @@ constexpr std::array specs{
                    "slab failures but for the page allocation failure behind each", false, slab_variants},
     CapabilitySpec{"system calls", "number, arguments, strings, result, duration; failed execs, forks and ENOMEM",
                    "all system calls", true, syscall_variants},
+    CapabilitySpec{"failed calls", "failed execs, forks and mappings also while system calls are not recorded",
+                   "those while the cost budget lets no system calls be recorded: between its bursts", true,
+                   failed_call_variants},
     CapabilitySpec{"control groups", "cgroups made, removed, renamed; processes moved", "names of short-lived cgroups",
                    true, cgroup_variants},
     CapabilitySpec{"kernel log origin", "when each line was printed, and which ones by tasks in scope",
@@ -89,7 +107,7 @@ constexpr std::array specs{
 std::span<const CapabilitySpec> capability_specs() { return specs; }
 
 std::string describe(const Variant& variant) {
-    static constexpr std::array names{"tracepoint ", "fentry ", "kprobe ", "iterator "};
+    static constexpr std::array names{"tracepoint ", "fentry ", "fexit ", "kprobe ", "iterator "};
     return names[static_cast<size_t>(variant.attach)] + std::string(variant.target);
 }
 

@@ -9,7 +9,7 @@
 
 namespace flightrec::kernel {
 
-enum class Attach { tracepoint, fentry, kprobe, iterator };
+enum class Attach { tracepoint, fentry, fexit, kprobe, iterator };
 
 // One way to obtain a capability. Static data.
 struct Variant {

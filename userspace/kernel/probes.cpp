@@ -164,11 +164,11 @@ std::string refusal(const btf* kernel, const Variant& v) {
         if (v.program == "exit_counted_tp" && argument_count(kernel, id) >= 2) return "not needed";
         return {};
     }
-    if (v.attach == Attach::fentry) {
+    if (v.attach == Attach::fentry || v.attach == Attach::fexit) {
         const int id = btf__find_by_name_kind(kernel, target.c_str(), BTF_KIND_FUNC);
         if (id < 0) return "the function " + target + " is not in this kernel's BTF";
         const int error = try_fentry(id);
-        return error ? "the kernel refuses fentry programs: " + errno_text(error) : std::string{};
+        return error ? "the kernel refuses fentry and fexit programs: " + errno_text(error) : std::string{};
     }
     if (v.attach == Attach::iterator)
         return btf__find_by_name_kind(kernel, ("bpf_iter_" + target).c_str(), BTF_KIND_FUNC) < 0
@@ -351,7 +351,8 @@ void Probes::Impl::configure() {
         capability.spec = &spec;
         for (const Variant& v : spec.variants) {
             VariantReport entry{&v, false, refusal(kernel_btf.get(), v)};
-            if (!options.syscalls && spec.name == "system calls") entry.refused = "switched off";
+            if (!options.syscalls && (spec.name == "system calls" || spec.name == "failed calls"))
+                entry.refused = "switched off";
             if (!options.durations && v.program == "sys_enter_tp") entry.refused = "switched off";
             capability.variants.push_back(std::move(entry));
         }
