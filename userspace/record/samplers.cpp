@@ -618,19 +618,53 @@ struct Hierarchy {
     bool memory = false, pids = false;
     std::vector<Tracked> tracked;
     std::vector<Candidate> candidates;
-    // The highest id of the first rescan. kernfs gives ids in ascending order (fs/kernfs/dir.c, idr_alloc_cyclic(), a
-    // generation above it), so that higher ones are of cgroups made since.
-    uint64_t newest_at_start = 0;
+    // Counters of cgroups that fell out of the largest, for when they come back.
+    struct LeftOut {
+        uint64_t id = 0, hits = 0, high_hits = 0;
+    };
+    std::vector<LeftOut> left_out;
+    // The highest id of the first rescan, or of a cgroup whose counters had to be forgotten. kernfs gives ids in
+    // ascending order (fs/kernfs/dir.c, idr_alloc_cyclic(), a generation above it), so that higher ones are of cgroups
+    // that were made since and never sampled: all their hits are news.
+    uint64_t newest_known = 0;
     bool scanned = false;
 
     [[nodiscard]] bool v2() const { return mount.hierarchy == 0; }
-    void open(Tracked& t, const CgroupEntry& entry) const;
+    void open(Tracked& t, const CgroupEntry& entry);
+    void leave_out(Tracked& t);
+    void forget_gone(const CgroupSamplerConfig& config);
     void rescan(const Scope& scope, const CgroupSamplerConfig& config);
 };
 
-void Hierarchy::open(Tracked& t, const CgroupEntry& entry) const {
+// Its counters go on from where they were told last.
+void Hierarchy::leave_out(Tracked& t) {
+    if (left_out.size() < left_out.capacity())
+        left_out.push_back({t.id, t.hits, t.high_hits});
+    else
+        newest_known = std::max(newest_known, t.id);
+    t = Tracked{};
+}
+
+// Of cgroups that were removed nothing is to be kept; when not all were looked at, which ones that are is not known.
+void Hierarchy::forget_gone(const CgroupSamplerConfig& config) {
+    if (candidates.size() >= config.scan_limit) return;
+    std::erase_if(left_out, [&](const LeftOut& l) {
+        return std::none_of(candidates.begin(), candidates.end(), [&](const Candidate& c) { return c.id == l.id; });
+    });
+}
+
+void Hierarchy::open(Tracked& t, const CgroupEntry& entry) {
     t.id = entry.id;
-    if (scanned && entry.id > newest_at_start) t.hits = t.high_hits = 0;
+    const auto before =
+        std::find_if(left_out.begin(), left_out.end(), [&](const LeftOut& l) { return l.id == entry.id; });
+    if (before != left_out.end()) {
+        t.hits = before->hits;
+        t.high_hits = before->high_hits;
+        *before = left_out.back();
+        left_out.pop_back();
+    } else if (scanned && entry.id > newest_known) {
+        t.hits = t.high_hits = 0;
+    }
     t.path_size = static_cast<uint16_t>(std::min(entry.path.size(), t.path.size()));
     entry.path.copy(t.path.data(), t.path_size);
     const auto file = [&](const char* v2_name, const char* v1_name) {
@@ -675,7 +709,8 @@ void Hierarchy::rescan(const Scope& scope, const CgroupSamplerConfig& config) {
         return std::any_of(wanted.begin(), wanted.end(), [&](const Candidate& c) { return c.id == id; });
     };
     for (Tracked& t : tracked)
-        if (t.id != 0 && !is_wanted(t.id)) t = Tracked{};
+        if (t.id != 0 && !is_wanted(t.id)) leave_out(t);
+    forget_gone(config);
     walk_cgroups(mount, scope, config.scan_limit, [&](const CgroupEntry& entry) {
         if (!is_wanted(entry.id)) return true;
         const auto has = [&](uint64_t id) {
@@ -687,7 +722,7 @@ void Hierarchy::rescan(const Scope& scope, const CgroupSamplerConfig& config) {
     });
     if (scanned) return;
     scanned = true;
-    for (const Candidate& c : candidates) newest_at_start = std::max(newest_at_start, c.id);
+    for (const Candidate& c : candidates) newest_known = std::max(newest_known, c.id);
 }
 
 }  // namespace
@@ -783,8 +818,10 @@ Result<CgroupSampler> CgroupSampler::make(const CgroupLayout& layout, const Scop
                     .pids = pids,
                     .tracked = {},
                     .candidates = {},
-                    .newest_at_start = 0,
+                    .left_out = {},
+                    .newest_known = 0,
                     .scanned = false};
+        h.left_out.reserve(config.scan_limit);
         h.tracked.resize(config.limit);
         h.candidates.reserve(config.scan_limit);
         impl->hierarchies.push_back(std::move(h));

@@ -527,6 +527,57 @@ TEST(CgroupSampler, TheLargestWithinTheLimitAndTheScope) {
     EXPECT_EQ(sampler->tracked(), 3u);
 }
 
+// Made after the start, with an id above all that were known then.
+std::string newer_cgroup(const FakeTree& tree, const CgroupMount& mount, uint64_t newest, uint64_t size) {
+    for (int i = 0; i < 1000; ++i) {
+        const std::string name = fmt::format("/new{}", i);
+        write_memory(tree, name, size, "max");
+        if (cgroup_id_of(mount, name) > newest) return name;
+        std::filesystem::remove_all(tree.path("cg2" + name));
+        tree.write(fmt::format("elsewhere{}/x", i), "takes the number");
+    }
+    return {};
+}
+
+TEST(CgroupSampler, HitsOfAGroupThatLeavesTheLargestAndComesBackAreToldOnce) {
+    const FakeTree tree;
+    tree.add_cgroup2(true);
+    write_memory(tree, "/a", 5000, "max");
+    write_memory(tree, "/b", 4000, "max");
+    const auto layout = find_cgroups(tree.paths());
+    ASSERT_TRUE(layout);
+    auto sampler = CgroupSampler::make(*layout, Scope{}, {.limit = 1, .rescan_every = 1, .scan_limit = 100});
+    ASSERT_TRUE(sampler);
+    // Hits that one sample tells of a limit, by the group's name.
+    const auto told = [&] {
+        Collector got;
+        sampler->sample(got.emit());
+        std::vector<std::pair<std::string, uint64_t>> out;
+        for (size_t i = 0; i < got.size(); ++i)
+            if (got.ref(i).head().cls == FR_CLASS_ALLOC_FAILURE &&
+                got.as<fr_alloc_failure>(i).cause == FR_MEMORY_CGROUP_MAX)
+                out.emplace_back(*got.blob(i, FR_BLOB_CGROUP), got.as<fr_alloc_failure>(i).size);
+        return out;
+    };
+    using Told = std::vector<std::pair<std::string, uint64_t>>;
+    EXPECT_EQ(told(), Told{}) << "hits from before the start are not news";
+    const uint64_t newest = std::max(cgroup_id_of(layout->v2, "/a"), cgroup_id_of(layout->v2, "/b"));
+    const std::string name = newer_cgroup(tree, layout->v2, newest, 9000);
+    ASSERT_FALSE(name.empty());
+    EXPECT_EQ(told(), (Told{{name, 12}})) << "all hits of a group made since are news";
+    tree.write("cg2" + name + "/memory.current", "10\n");
+    EXPECT_EQ(told(), Told{});
+    tree.write("cg2" + name + "/memory.current", "9000\n");
+    tree.write("cg2" + name + "/memory.events", "low 0\nhigh 1\nmax 15\noom 3\noom_kill 2\noom_group_kill 1\n");
+    EXPECT_EQ(told(), (Told{{name, 3}})) << "only those since it was sampled last";
+    // The same of one that was there at the start and left before anything happened to it.
+    tree.write("cg2/b/memory.current", "90000\n");
+    EXPECT_EQ(told(), Told{});
+    tree.write("cg2/a/memory.current", "900000\n");
+    tree.write("cg2/a/memory.events", "low 0\nhigh 1\nmax 13\noom 3\noom_kill 2\noom_group_kill 1\n");
+    EXPECT_EQ(told(), (Told{{"/a", 1}}));
+}
+
 TEST(CgroupSampler, DoesNotAllocate) {
     const FakeTree tree;
     tree.add_cgroup2(true);
