@@ -112,6 +112,7 @@ struct flood {
     __u64 left_out;
 };
 struct flood_key {
+    __u64 start_ns; /* of the process: its number is given out again */
     __u32 tgid;
     __u32 what;
 };
@@ -152,6 +153,5 @@ FR_SHARED const volatile __u32 scope_level[FR_SCOPE_MAX];
 FR_SHARED const volatile __u32 string_limit;     /* bytes of a system call's string, at most FR_STRING_MAX */
 FR_SHARED const volatile __u32 record_durations; /* 0: nothing is attached to sys_enter but what must be */
 FR_SHARED const volatile __u32 page_shift;       /* of a page of this kernel: 12 for 4 KiB, 16 for 64 KiB */
-FR_SHARED const volatile __u32 kills_are_seen;   /* signal_generate is attached: who is sent SIGKILL is noted */
 
 #endif /* FLIGHTREC_MAPS_H */

@@ -71,6 +71,23 @@ class Floods(unittest.TestCase):
         self.assertTrue([e for e in self.events if e["class"] == "exec" and e["argv"][-1] == "before the flood"])
 
 
+class SamePid(unittest.TestCase):
+    def test_what_was_left_out_is_not_told_of_the_next_process_with_the_pid(self):
+        with recording.Scope() as scope, recording.Recorder(scope, "--syscalls", "none") as recorder:
+            done = scope.run([recording.workload("same_pid"), "--count", "5000"])
+            recorder.settle(1.0)
+            recorder.stop()
+            events = recording.replay(recorder.window, "--class", "alloc_failure,exit")
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        pid = int(done.stdout)
+        ends = [e for e in events if e["class"] == "exit" and e["pid"] == pid]
+        self.assertEqual(len(ends), 2, "two processes with one pid")
+        mine = [e for e in events if e["class"] == "alloc_failure" and e["pid"] == pid]
+        second = [e for e in mine if e["boot_ns"] > ends[0]["boot_ns"]]
+        self.assertEqual([e["left_out"] for e in second], [0])
+        self.assertLess(len(mine), 5000, "nothing was left out of the first: another test is needed")
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["--flood"]:
         flood()
