@@ -4,13 +4,14 @@
  * which mappings can be looked at once only). */
 #include "blob.h"
 #include "filter.h"
+#include "flood.h"
 #include "path.h"
 #include "ring.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define MODULES_MAX 16           /* on the stack */
-#define MAPPING_STEPS (1u << 18) /* some four a mapping, of which there are 65530 at most as things come */
+#define MAPPING_STEPS (1u << 18) /* at most two and a half a mapping, of which there may be 65530 as things come */
 #define ALL_MODULES_MAX 512
 #define VM_EXEC 4
 #define FULL_LISTS 4                        /* in a crash loop so many lists … */
@@ -36,13 +37,16 @@ struct module_walk_at {
     struct task_struct* task;
 };
 
-static long take_vma(struct task_struct* task, struct vm_area_struct* vma, void* context) {
-    struct module_walk* w = ((struct module_walk_at*)context)->walk;
-    (void)task;
+static __always_inline void note_mapping(struct module_walk* w, struct vm_area_struct* vma) {
     w->start = BPF_CORE_READ(vma, vm_start);
     w->end = BPF_CORE_READ(vma, vm_end);
     w->pgoff = BPF_CORE_READ(vma, vm_pgoff);
     w->file = BPF_CORE_READ(vma, vm_file);
+}
+
+static long take_vma(struct task_struct* task, struct vm_area_struct* vma, void* context) {
+    (void)task;
+    note_mapping(((struct module_walk_at*)context)->walk, vma);
     return 0;
 }
 
@@ -93,12 +97,9 @@ static long mapping_step(u32 index, void* context) {
     (void)index;
     bool last = vma_step(&w->vmas, &vma);
     if (!vma) return last;
-    w->file = BPF_CORE_READ(vma, vm_file);
-    if (!w->file || !(BPF_CORE_READ(vma, vm_flags) & VM_EXEC)) return last;
-    w->start = BPF_CORE_READ(vma, vm_start);
-    w->end = BPF_CORE_READ(vma, vm_end);
-    w->pgoff = BPF_CORE_READ(vma, vm_pgoff);
-    if (seen_before(w)) return last;
+    if (!(BPF_CORE_READ(vma, vm_flags) & VM_EXEC)) return last;
+    note_mapping(w, vma);
+    if (!w->file || seen_before(w)) return last;
     /* A process chooses its own paths: they must not push everything else out of the ring. */
     if (w->listed++ >= ALL_MODULES_MAX || w->bytes > vital_ring_size / 4) return 1;
     record_module(w, at->task);
@@ -106,13 +107,20 @@ static long mapping_step(u32 index, void* context) {
 }
 
 static __always_inline bool whole_list_admitted(void) {
-    struct flood_key key = {.tgid = 0, .what = FR_CLASS_MODULE << 24};
-    u64 now = bpf_ktime_get_boot_ns();
-    struct flood* f = bpf_map_lookup_elem(&floods, &key);
-    if (f && now - f->since_ns <= FULL_LISTS_PERIOD_NS) return __sync_fetch_and_add(&f->told, 1) < FULL_LISTS;
-    struct flood first = {.since_ns = now, .told = 1};
-    bpf_map_update_elem(&floods, &key, &first, BPF_ANY);
-    return true;
+    struct flood_key key = {.what = FR_CLASS_MODULE << 24};
+    u64 left_out = 0;
+    return admitted(&key, FULL_LISTS, FULL_LISTS_PERIOD_NS, &left_out);
+}
+
+static __always_inline void record_lists(struct crash_frames* frames, struct task_struct* task) {
+    struct module_walk_at at = {.walk = scratch_slot(FR_SCRATCH_WALK), .task = task};
+    if (!at.walk) return;
+    __builtin_memset((void*)at.walk + sizeof(at.walk->frames), 0, sizeof(*at.walk) - sizeof(at.walk->frames));
+    bpf_probe_read_kernel(&at.walk->frames, sizeof(at.walk->frames), frames);
+    bpf_loop(FR_CRASH_FRAMES, module_step, &at, 0);
+    if (!whole_list_admitted()) return;
+    begin_vma_walk(&at.walk->vmas, BPF_CORE_READ(task, mm));
+    bpf_loop(MAPPING_STEPS, mapping_step, &at, 0);
 }
 
 static __always_inline int record_modules(void) {
@@ -120,17 +128,7 @@ static __always_inline int record_modules(void) {
     struct crash_frames* frames = bpf_map_lookup_elem(&crash_stacks, &tid);
     if (!frames) return 0;
     struct task_struct* task = current_task();
-    if (wanted(FR_CLASS_MODULE, task)) {
-        struct module_walk_at at = {.walk = scratch_slot(FR_SCRATCH_WALK), .task = task};
-        if (!at.walk) return 0;
-        __builtin_memset((void*)at.walk + sizeof(at.walk->frames), 0, sizeof(*at.walk) - sizeof(at.walk->frames));
-        bpf_probe_read_kernel(&at.walk->frames, sizeof(at.walk->frames), frames);
-        bpf_loop(FR_CRASH_FRAMES, module_step, &at, 0);
-        if (whole_list_admitted()) {
-            begin_vma_walk(&at.walk->vmas, BPF_CORE_READ(task, mm));
-            bpf_loop(MAPPING_STEPS, mapping_step, &at, 0);
-        }
-    }
+    if (wanted(FR_CLASS_MODULE, task)) record_lists(frames, task);
     bpf_map_delete_elem(&crash_stacks, &tid);
     return 0;
 }

@@ -256,7 +256,8 @@ static __always_inline int record_oom_kill(void* ctx, struct task_struct* victim
     e->victim_pid = e->victim_tid = pid;
     if (victim) fill_victim(e, victim);
     struct mem_cgroup* domain = fill_context(e, victim);
-    if (kills_are_seen && victim && !was_killed(e->victim_pid)) e->flags |= FR_OOM_MARKED;
+    struct fr_control* c = control_now();
+    if (c && c->kills_are_seen && victim && !was_killed(e->victim_pid)) e->flags |= FR_OOM_MARKED;
     e->invoker_cgroup_id = task_cgroup_id(invoker);
     BPF_CORE_READ_STR_INTO(&e->comm, invoker, comm);
     struct draft d = {.base = e, .used = sizeof(*e)};

@@ -210,7 +210,7 @@ struct maple_arange_64 {
 struct vma_walk {
     struct mm_struct* mm;
     u64 next;       /* address from which on to look; list: the next mapping */
-    u64 entry, max; /* tree: where the descent is (0: at the root), and the last address of it */
+    u64 entry, max; /* tree: the node where the walk is (0: at the root), and the last address of it */
 };
 
 static __always_inline void begin_vma_walk(struct vma_walk* w, struct mm_struct* mm) {
@@ -232,7 +232,8 @@ static __always_inline u64 maple_slot(const u64 pivot[16], u64 next) {
     return slot & 15;
 }
 
-/* One node down; at a leaf the mapping found, if one is there. True: the end. */
+/* One node down; at a leaf the mapping found, if one is there. The walk stays in a leaf until the end of that, so that
+ * a step is a range (a mapping or what is free between two) but for the way down, once a leaf. True: the end. */
 static __always_inline bool maple_step(struct vma_walk* w, struct vm_area_struct** vma) {
     struct mm_struct___from_6_1* mm = (void*)w->mm;
     u64 pivot[16] = {};
@@ -248,14 +249,18 @@ static __always_inline bool maple_step(struct vma_walk* w, struct vm_area_struct
     if (type < MAPLE_LEAF_64 || type > MAPLE_ARANGE_64) return true;
     if (bpf_probe_read_kernel(pivot, inner ? 72 : 120, inner ? (void*)&arange->pivot : (void*)&range->pivot))
         return true;
-    u64 slot = maple_slot(pivot, w->next), end = pivot[slot];
-    if (end - 1 < w->max) w->max = end;
+    u64 slot = maple_slot(pivot, w->next), end = pivot[slot], child = 0;
+    if (end - 1 >= w->max) end = w->max; /* 0: not in use */
     void* slots = inner ? (void*)&arange->slot : (void*)&range->slot;
-    if (bpf_probe_read_kernel(&w->entry, sizeof(w->entry), slots + slot * 8)) return true;
-    if (type != MAPLE_LEAF_64) return w->entry <= 4096;
-    if (w->entry > 4096) *vma = (void*)w->entry;
-    w->entry = 0;
-    w->next = w->max + 1;
+    if (bpf_probe_read_kernel(&child, sizeof(child), slots + slot * 8)) return true;
+    if (type != MAPLE_LEAF_64) {
+        w->entry = child;
+        w->max = end;
+        return child <= 4096;
+    }
+    if (child > 4096) *vma = (void*)child;
+    if (end == w->max) w->entry = 0;
+    w->next = end + 1;
     return w->next == 0;
 }
 

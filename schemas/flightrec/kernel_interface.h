@@ -119,7 +119,7 @@ struct fr_control {
     __u32 threads_max;
     __u32 pid_max;
     __u32 max_map_count;
-    __u32 pad0;
+    __u32 kills_are_seen;             /* 1: signal_generate is attached, so that who is sent SIGKILL is noted */
     __u64 entries_since_ns;           /* entries seen before are stale: the programs were detached meanwhile */
     __u64 scope_cgroup[FR_SCOPE_MAX]; /* ids; the programs put in that of a cgroup of the scope that is made again */
     __u64 pad[2];

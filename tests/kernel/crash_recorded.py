@@ -3,6 +3,7 @@
 """A segmentation fault is recorded whole: signal, code, address, instruction, stack with build ids, the exit."""
 import signal
 import subprocess
+import tempfile
 import unittest
 
 import recording
@@ -146,6 +147,21 @@ class CrashRecorded(unittest.TestCase):
         known = {module["build_id"] for module in modules.values()}
         on_stack = {frame["build_id"] for frame in crash["user_stack"] if "build_id" in frame}
         self.assertLessEqual(on_stack, known, "every file on the stack is told")
+
+    def test_every_module_among_sixty_thousand_mappings(self):
+        with tempfile.TemporaryDirectory(prefix="fr-") as folder, recording.Scope() as scope, \
+                recording.Recorder(scope, "--no-crash-trigger") as recorder:
+            done = scope.run([recording.workload("mappings"), "--folder", folder])
+            self.assertEqual((done.returncode, done.stderr), (-signal.SIGSEGV, b""))
+            recorder.settle(1.0)
+            recorder.stop()
+            recording.verify(recorder.window)
+            events = recording.replay(recorder.window, "--class", "module")
+        mapped = {(words[0], words[5]) for words in map(str.split, done.stdout.decode().splitlines())}
+        self.assertEqual(len(mapped), 501)
+        # Those that the kernel side told: the recorder also reads /proc/PID/maps, when it is in time.
+        told = {(f"{int(e['start'], 16):08x}-{int(e['end'], 16):08x}", e["path"]) for e in events if e["cpu"] is not None}
+        self.assertEqual(told, mapped)
 
 
 if __name__ == "__main__":

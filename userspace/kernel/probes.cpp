@@ -195,6 +195,9 @@ uint8_t class_of_program(std::string_view program) {
         Entry{"rename_tp", FR_CLASS_RENAME},
         Entry{"signal_tp", FR_CLASS_SIGNAL},
         Entry{"crash_tp", FR_CLASS_CRASH},
+        Entry{"crash_modules_tp", FR_CLASS_MODULE},
+        Entry{"crash_modules_fentry", FR_CLASS_MODULE},
+        Entry{"crash_modules_kprobe", FR_CLASS_MODULE},
         Entry{"oom_kill_task_tp", FR_CLASS_OOM_KILL},
         Entry{"oom_kill_pid_tp", FR_CLASS_OOM_KILL},
         Entry{"alloc_failure_kprobe", FR_CLASS_ALLOC_FAILURE},
@@ -334,13 +337,11 @@ void Probes::Impl::set_sizes() {
     }
 }
 
-// Which programs the kernel is asked to load, and what they must know of each other.
+// Which programs the kernel is asked to load.
 void Probes::Impl::set_choices() {
     for (const CapabilityReport& capability : report)
-        for (const VariantReport& v : capability.variants) {
+        for (const VariantReport& v : capability.variants)
             bpf_program__set_autoload(program(v.variant->program), v.refused.empty());
-            if (v.variant->program == "signal_tp") skeleton.get()->rodata->kills_are_seen = v.refused.empty();
-        }
 }
 
 // Sizes, constants, and which programs the kernel is asked to load.
@@ -502,6 +503,7 @@ bool Probes::Impl::attach_variant(VariantReport& v) {
     }
     links.push_back({v.variant->program, std::move(link)});
     v.taken = true;
+    if (v.variant->program == "signal_tp") reinterpret_cast<fr_control*>(control_map.address)->kills_are_seen = 1;
     watch_misses(v.variant->program);
     return true;
 }

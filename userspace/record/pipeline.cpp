@@ -53,6 +53,8 @@ struct Pipeline::Impl {
     std::array<uint64_t, FR_CLASS_COUNT> made{};       // produced by user space
     std::array<uint64_t, FR_CLASS_COUNT> announced{};  // kernel log lines told by the probe, not stored themselves
     std::array<uint64_t, FR_CLASS_COUNT> lost{};       // could not be stored: torn
+    // Calls in blocks that could not be written: pending, and lost as soon as what came after them is stored.
+    std::array<uint64_t, FR_CLASS_COUNT> unwritten{};
     std::vector<uint64_t> overwritten_seen[FR_TRACK_COUNT];  // by CPU, to notice a gap
     struct Overruns {
         uint64_t count = 0;  // overruns and records given up
@@ -80,6 +82,7 @@ struct Pipeline::Impl {
           cgroups(std::move(groups)) {}
 
     bool write(uint8_t track, const flight::EncodedBlock& block);
+    void stored(uint8_t track);
     bool write_new(uint8_t track, const flight::EncodedBlock& block);
     bool flush_vital();
     bool flush_syscalls();
@@ -99,12 +102,19 @@ struct Pipeline::Impl {
     flight::Ledger ledger(bool telling) const;
 };
 
+// What was prepared last is stored, or told as lost.
+void Pipeline::Impl::stored(uint8_t track) {
+    parts.probes->stored(track);
+    if (track != FR_TRACK_SYSCALL) return;
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) lost[c] += std::exchange(unwritten[c], 0);
+}
+
 bool Pipeline::Impl::write(uint8_t track, const flight::EncodedBlock& block) {
     const auto result = parts.window->append(track, block);
     if (result) {
         ++counts.blocks;
         counts.events += block.header.events;
-        parts.probes->stored(track);
+        stored(track);
         return true;
     }
     if (result.error().code == Code::busy) {
@@ -112,8 +122,10 @@ bool Pipeline::Impl::write(uint8_t track, const flight::EncodedBlock& block) {
         waiting[track] = block;
         return false;
     }
-    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) lost[c] += block.by_class[c];
-    parts.probes->stored(track);  // it is accounted for
+    // Not committed: its events, and the losses that its ledger told, are told by the next block of the track; if this
+    // recorder ends before, a recorder that goes on with the pinned rings finds them there.
+    auto& account = track == FR_TRACK_VITAL ? lost : unwritten;
+    for (size_t c = 0; c < FR_CLASS_COUNT; ++c) account[c] += block.by_class[c];
     log::error("a block of {} events could not be written: {}", block.header.events, result.error().message);
     return true;
 }
@@ -363,7 +375,7 @@ void Pipeline::Impl::add_ledger() {
     // A loss that was noticed after the last block of system calls is behind no block: it counts from here on.
     if (syscalls.empty() && !waiting[FR_TRACK_SYSCALL]) {
         parts.probes->prepare(FR_TRACK_SYSCALL, 0);
-        parts.probes->stored(FR_TRACK_SYSCALL);
+        stored(FR_TRACK_SYSCALL);
     }
     ++made[FR_CLASS_LEDGER];
     const flight::Ledger now = ledger(true);

@@ -545,6 +545,7 @@ bool ProcessScanner::Impl::emit_module(uint32_t pid, std::string_view line, cons
     const size_t name = line.find_first_not_of(' ');
     if (!offset || !major || !minor || !inode || name == std::string_view::npos) return false;
     line.remove_prefix(name);
+    if (!line.starts_with('/')) return false;  // "[vdso]" is no file
     auto& event = builder.begin<fr_module>(FR_CLASS_MODULE);
     event.event.time_ns = boot_ns();
     event.event.flags = FR_EVENT_SYNTHETIC;
@@ -558,7 +559,7 @@ bool ProcessScanner::Impl::emit_module(uint32_t pid, std::string_view line, cons
     // recorder gives up. It must be the mapped file: another one of that name may have come since.
     std::array<char, 4200> link;
     *fmt::format_to_n(link.data(), link.size() - 1, "{}/root{}", pid, line).out = '\0';
-    const Fd file(line.starts_with('/') ? ::openat(proc.fd(), link.data(), O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1);
+    const Fd file(::openat(proc.fd(), link.data(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat found {};
     if (file.valid() && ::fstat(file.get(), &found) == 0 && found.st_ino == *inode)
         event.build_id_len = build_id_of_file(file.get(), event.build_id);
