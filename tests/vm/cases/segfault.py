@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A segmentation fault: the crash triggers a dump with signal, fault address and exit. All modules of a dynamic program."""
+"""A segmentation fault: a dump with signal, address and exit. All modules of dynamic programs, and among 60,000 mappings."""
 
 EXTRA = ["/usr/bin/sleep"]
 GUEST = r"""
@@ -14,6 +14,10 @@ cat /proc/$!/maps >/var/out/maps
 echo $! >/var/out/pid
 kill -SEGV $!
 wait $!
+mkdir /tmp/m
+mappings --folder /tmp/m >/var/out/code
+echo "ended with $?" >/var/out/mappings
+sleep 2
 stop_recorder
 """
 
@@ -56,3 +60,11 @@ def check(run):
             mapped.add((hex(int(start, 16)), hex(int(end, 16)), hex(int(words[2], 16)), words[5]))
     run.expect(len(mapped) == 3, f"mapped as code: {mapped}")
     run.expect(told == mapped, f"told: {told}, mapped: {mapped}")
+    run.expect(run.out("mappings").strip() == "ended with 139", f"mappings: {run.out('mappings')}")
+    mapped = {(words[0], words[5]) for words in map(str.split, run.out("code").splitlines())}
+    run.expect(len(mapped) == 501, f"{len(mapped)} files mapped as code")
+    pid = next(e["pid"] for e in run.events(window, "--class", "crash") if e["comm"] == "mappings")
+    # Those of the kernel side: the recorder may read /proc/PID/maps, too.
+    told = {(f"{int(e['start'], 16):08x}-{int(e['end'], 16):08x}", e["path"])
+            for e in run.events(window, "--class", "module") if e["pid"] == pid and e["cpu"] is not None}
+    run.expect(told == mapped, f"of {len(mapped)} modules {len(told & mapped)} are told, {len(told - mapped)} others")
