@@ -22,7 +22,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
-TARGETS = {"reader": 65536, "block": 16384, "spool": 4096, "control": 2048}  # and the longest input in bytes
+TARGETS = {"reader": 131072, "block": 16384, "spool": 4096, "control": 2048}  # and the longest input in bytes
 HANG_SECONDS = 10  # of processor time, for one input: of sanitized code, so some hundred times what is allowed to a reader
 MEMORY_MIB = 2048
 ENOUGH = 3  # findings of one target to look at again
@@ -31,28 +31,24 @@ ENVIRONMENT = {"UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktra
                "ASAN_OPTIONS": "abort_on_error=1:symbolize=0:detect_leaks=0:allocator_may_return_null=0"}
 
 
+def stats():
+    """(pid, the fields of /proc/PID/stat behind the name) of every process that still is there."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                yield int(name), pathlib.Path("/proc", name, "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                pass
+
+
 def processor_seconds(session):
     """Of all processes of a session, with the children they have waited for."""
-    ticks = 0
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session:
-            ticks += sum(map(int, fields[11:15]))
+    ticks = sum(sum(map(int, fields[11:15])) for _, fields in stats() if int(fields[3]) == session)
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def members(session):
-    out = []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(stat.read_text().rsplit(")", 1)[1].split()[3]) == session:
-                out.append(int(stat.parent.name))
-        except OSError:
-            pass
-    return out
+    return [pid for pid, fields in stats() if int(fields[3]) == session]
 
 
 class Target:
