@@ -3,8 +3,8 @@
 // quartile over the batches of the wall time and of the thread's CPU time of one operation.
 //
 //   load CALL SECONDS CPU [PROGRAM]   CALL: getppid, open (openat and close of an existing file), fork (fork, exec of
-//                                     PROGRAM, exit, wait), sleepers (SECONDS is how many). Begins when a byte or the
-//                                     end of its input is read.
+//                                     PROGRAM, exit, wait), sleepers (SECONDS is how many). Measures once for every
+//                                     byte of its input, at least once: before, while and after it is recorded.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/syscall.h>
@@ -70,6 +70,34 @@ double lower_quartile(std::vector<double>& v) {
     return v[v.size() / 4];
 }
 
+// One measurement of `seconds`, printed as a line.
+bool measure(char kind, double seconds) {
+    const int batch = kind == 'g' ? 400 : kind == 'o' ? 40 : 1;
+    static std::vector<double> wall, cpu;
+    wall.clear();
+    cpu.clear();
+    wall.reserve(1 << 20);
+    cpu.reserve(1 << 20);
+    long made = 0;
+    const double began = now(CLOCK_MONOTONIC);
+    while (now(CLOCK_MONOTONIC) < began + seconds * 1e9) {
+        const double w = now(CLOCK_MONOTONIC), c = now(CLOCK_THREAD_CPUTIME_ID);
+        for (int i = 0; i < batch; ++i)
+            if (!call_once(kind)) {
+                perror("load");
+                return false;
+            }
+        cpu.push_back((now(CLOCK_THREAD_CPUTIME_ID) - c) / batch);
+        wall.push_back((now(CLOCK_MONOTONIC) - w) / batch);
+        made += batch;
+    }
+    const double mean = (now(CLOCK_MONOTONIC) - began) / static_cast<double>(made);
+    printf("{\"operations\": %ld, \"wall_ns\": %.2f, \"cpu_ns\": %.2f, \"mean_wall_ns\": %.2f}\n", made,
+           lower_quartile(wall), lower_quartile(cpu), mean);
+    fflush(stdout);
+    return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -82,28 +110,12 @@ int main(int argc, char** argv) {
     CPU_ZERO(&set);
     CPU_SET(static_cast<size_t>(atoi(argv[3])), &set);
     sched_setaffinity(0, sizeof set, &set);
-    char byte = 0;
-    if (read(0, &byte, 1) < 0) return 1;
-
-    const int batch = kind == 'g' ? 400 : kind == 'o' ? 40 : 1;
-    std::vector<double> wall, cpu;
-    wall.reserve(1 << 20);
-    cpu.reserve(1 << 20);
-    long made = 0;
-    const double began = now(CLOCK_MONOTONIC);
-    while (now(CLOCK_MONOTONIC) < began + seconds * 1e9) {
-        const double w = now(CLOCK_MONOTONIC), c = now(CLOCK_THREAD_CPUTIME_ID);
-        for (int i = 0; i < batch; ++i)
-            if (!call_once(kind)) {
-                perror("load");
-                return 1;
-            }
-        cpu.push_back((now(CLOCK_THREAD_CPUTIME_ID) - c) / batch);
-        wall.push_back((now(CLOCK_MONOTONIC) - w) / batch);
-        made += batch;
+    for (int done = 0;; ++done) {
+        char byte = 0;
+        const ssize_t n = read(0, &byte, 1);
+        if (n < 0) return 1;
+        if (n == 0 && done > 0) return 0;
+        if (!measure(kind, seconds)) return 1;
+        if (n == 0) return 0;
     }
-    const double mean = (now(CLOCK_MONOTONIC) - began) / static_cast<double>(made);
-    printf("{\"operations\": %ld, \"wall_ns\": %.2f, \"cpu_ns\": %.2f, \"mean_wall_ns\": %.2f}\n", made,
-           lower_quartile(wall), lower_quartile(cpu), mean);
-    return 0;
 }

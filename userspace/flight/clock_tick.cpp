@@ -9,17 +9,41 @@
 #include "userspace/flight/syscall_model.h"
 
 namespace flightrec::flight {
+namespace {
+
+// The unit circle in 2048 steps, straight between them: some 200,000 phases are looked at to find a tick, which takes
+// 5 ms by std::cos(). Short samples tell a tick by phases that differ by less than a step.
+struct Circle {
+    static constexpr unsigned bits = 11;
+    static constexpr size_t steps = 1u << bits;
+    std::array<double, steps> cos, sin;
+    Circle() {
+        for (size_t i = 0; i < steps; ++i) {
+            const double angle = (static_cast<double>(i) + 0.5) * 2 * std::numbers::pi / steps;
+            cos[i] = std::cos(angle);
+            sin[i] = std::sin(angle);
+        }
+    }
+};
+
+}  // namespace
 
 // How well the samples below a limit are multiples of the tick: 1 all, 0 none.
 double TickFinder::fit(double tick_ns, uint32_t limit_ns) const {
+    static const Circle circle;
+    const double turns_per_ns = 0x1p32 / tick_ns;
+    constexpr unsigned fine_bits = 32 - Circle::bits;
+    constexpr double angle_of_fine = 2 * std::numbers::pi * 0x1p-32;
     double c = 0, s = 0;
     size_t n = 0;
     for (const uint32_t d : samples_) {
         if (d >= limit_ns) continue;
-        const double turns = d / tick_ns;
-        const double phase = (turns - std::floor(turns)) * 2 * std::numbers::pi;
-        c += std::cos(phase);
-        s += std::sin(phase);
+        const auto phase = static_cast<uint32_t>(static_cast<uint64_t>(d * turns_per_ns));
+        const size_t step = phase >> fine_bits;
+        const auto beyond = static_cast<int32_t>(phase & ((1u << fine_bits) - 1)) - (1 << (fine_bits - 1));
+        const double angle = beyond * angle_of_fine;
+        c += circle.cos[step] - angle * circle.sin[step];
+        s += circle.sin[step] + angle * circle.cos[step];
         ++n;
     }
     return n < 256 ? 0 : std::sqrt(c * c + s * s) / static_cast<double>(n);

@@ -11,7 +11,7 @@
 namespace flightrec::flight {
 
 // Never allocates. One thread at a time. Looks at the first events and, when its tick no longer fits, at later ones,
-// ever more seldom where none is found; a look costs a few ms.
+// ever more seldom where none is found; a look costs about half a ms.
 class TickFinder {
   public:
     // In 2^-20 ns; 0: none that is worth using.
