@@ -5,8 +5,11 @@
 //   load CALL SECONDS CPU [PROGRAM]   CALL: getppid, open (openat and close of an existing file), fork (fork, exec of
 //                                     PROGRAM, exit, wait), sleepers (SECONDS is how many). Measures once for every
 //                                     byte of its input, at least once: before, while and after it is recorded.
+//   load storm FILE CPU               getppid for ever; how many, and in what CPU time, stands in the file for each
+//                                     millisecond, which it maps.
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,6 +67,36 @@ int sleepers(long count) {
     return 0;
 }
 
+struct Bin {
+    long calls, cpu_ns;
+};
+
+// Calls made and CPU time taken in each millisecond of CLOCK_MONOTONIC, in the last 65536 of them.
+int storm(const char* path) {
+    constexpr long bins = 65536;
+    const int fd = open(path, O_RDWR);
+    void* at = fd < 0 ? MAP_FAILED : mmap(nullptr, bins * sizeof(Bin), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED) {
+        perror(path);
+        return 1;
+    }
+    Bin* made = static_cast<Bin*>(at);
+    const auto millisecond = [] { return static_cast<long>(now(CLOCK_MONOTONIC) / 1e6); };
+    double cpu = now(CLOCK_THREAD_CPUTIME_ID);
+    long calls = 0;
+    for (long bin = millisecond();;) {
+        for (int i = 0; i < 100; ++i) syscall(SYS_getppid);
+        calls += 100;
+        const long at_ms = millisecond();
+        if (at_ms == bin) continue;
+        const double cpu_now = now(CLOCK_THREAD_CPUTIME_ID);
+        made[bin % bins] = {calls, static_cast<long>(cpu_now - cpu)};
+        while (++bin < at_ms) made[bin % bins] = {};
+        calls = 0;
+        cpu = cpu_now;
+    }
+}
+
 // Batches that were interrupted, or shared the core, lie above it.
 double lower_quartile(std::vector<double>& v) {
     std::nth_element(v.begin(), v.begin() + static_cast<long>(v.size() / 4), v.end());
@@ -103,13 +136,14 @@ bool measure(char kind, double seconds) {
 int main(int argc, char** argv) {
     if (argc < 4) return 2;
     const char kind = argv[1][0];
-    if (kind == 's') return sleepers(atol(argv[2]));
+    if (strcmp(argv[1], "sleepers") == 0) return sleepers(atol(argv[2]));
     const double seconds = atof(argv[2]);
     program = argc > 4 ? argv[4] : nullptr;
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(static_cast<size_t>(atoi(argv[3])), &set);
     sched_setaffinity(0, sizeof set, &set);
+    if (strcmp(argv[1], "storm") == 0) return storm(argv[2]);
     for (int done = 0;; ++done) {
         char byte = 0;
         const ssize_t n = read(0, &byte, 1);

@@ -10,6 +10,7 @@ import flight_file
 import recorders as r
 import workloads
 from recorders import recording
+from undone import needs
 
 
 def drain_cost(results, rounds, name, workload):
@@ -93,13 +94,13 @@ def measure(results, rounds):
     print("drain and encode")
     few = max(1, rounds // 2)
     for workload in (Loop, workloads.Web, workloads.Compiler):
-        if not getattr(workload, "why_not", lambda: None)():
+        if not workload.why_not():
             drain_cost(results, few, workload.name, workload)
-    if not r.needs("perf"):
+    if not needs("perf"):
         rival_cost(results, few, "perf record", lambda pid: [
             "perf", "record", "-e", r.Perf.events, "-p", str(pid), "-o", "/tmp/flightrec-bench-perf.data"])
         os.unlink("/tmp/flightrec-bench-perf.data")
-    if not r.needs("trace-cmd"):
+    if not needs("trace-cmd"):
         rival_cost(results, few, "trace-cmd record", lambda pid: [
             "trace-cmd", "record", "-B", f"flightrec-bench-{os.getpid()}", "-e", "raw_syscalls", "-P", str(pid),
             "-o", "/tmp/flightrec-bench-trace.dat"])

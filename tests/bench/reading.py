@@ -10,6 +10,7 @@ import flight_file
 import recorders as r
 import workloads
 from recorders import recording
+from undone import needs
 
 
 class Fill(workloads.Messaging):
@@ -45,7 +46,7 @@ def rivals(results, folder):
             ("perf script", ["perf", "record", "-e", r.Perf.events, "-o", "rival"], ["perf", "script", "-i", "rival"]),
             ("trace-cmd report", ["trace-cmd", "record", "-B", f"flightrec-bench-{os.getpid()}", "-e", "raw_syscalls",
                                   "-o", "rival"], ["trace-cmd", "report", "rival"])):
-        if why := r.needs(record[0]):
+        if why := needs(record[0]):
             results.absent(name, why)
             continue
         with recording.Scope() as scope:

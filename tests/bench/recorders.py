@@ -8,12 +8,13 @@ import contextlib
 import functools
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+
+from undone import Undone
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "kernel"))
 import recording  # noqa: E402
@@ -21,36 +22,37 @@ import recording  # noqa: E402
 BENCH = recording.BUILD / "tests" / "bench"
 
 
-class Base:
+class Base(Undone):
     def __init__(self, scope, pids):
+        super().__init__()
         self.scope, self.pids = scope, pids
-        self.stack = contextlib.ExitStack()
 
-    @staticmethod
-    def why_not():
-        return None
+    def cpu_ns(self):
+        """CPU time so far of a process that records, if there is one."""
+        return 0
 
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.stack.close()
-            raise
-        return self
+    def each_pid(self, option):
+        """["-p", "812", "-p", "813", …]"""
+        return [word for pid in self.pids for word in (option, str(pid))]
 
-    def __exit__(self, *_):
-        self.stack.close()
-
-    def start(self):
-        pass
+    def launch(self, argv, says=None, wait=0.7):
+        """Starts the recorder's program in a folder of its own, until the end; it records once it says so, or after
+        a while."""
+        folder = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="flightrec-bench-"))
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if says else subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, cwd=folder)
+        if says:
+            self.stack.callback(process.stdout.close)
+        self.stack.callback(end, process)
+        if says:
+            await_line(process, says, argv[0])
+        time.sleep(wait)
+        if process.poll() is not None:
+            raise RuntimeError(f"{self.name} ended at once")
 
 
 class Nothing(Base):
     name = "none"
-
-
-def needs(program):
-    return None if shutil.which(program) else f"{program} is not installed"
 
 
 def end(process, how=signal.SIGINT, timeout=20):
@@ -142,8 +144,8 @@ class Ftrace(Base):
     name = "ftrace"
     events = ("raw_syscalls/sys_enter", "raw_syscalls/sys_exit")
 
-    @staticmethod
-    def why_not():
+    @classmethod
+    def why_not(cls):
         return None if tracefs() else "tracefs cannot be mounted"
 
     def write(self, name, text):
@@ -209,22 +211,12 @@ class FtraceStrings(Ftrace):
 
 class Perf(Base):
     name = "perf record --overwrite"
+    programs = ("perf",)
     events = "raw_syscalls:sys_enter,raw_syscalls:sys_exit"
 
-    @staticmethod
-    def why_not():
-        return needs("perf")
-
     def start(self):
-        self.folder = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="flightrec-bench-"))
-        self.process = subprocess.Popen(
-            ["perf", "record", "-e", self.events, "--overwrite", "-m", "512", "-p", ",".join(map(str, self.pids)),
-             "-o", f"{self.folder}/perf.data"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, cwd=self.folder)
-        self.stack.callback(end, self.process)
-        time.sleep(0.7)
-        if self.process.poll() is not None:
-            raise RuntimeError("perf record ended at once")
+        self.launch(["perf", "record", "-e", self.events, "--overwrite", "-m", "512", "-p",
+                     ",".join(map(str, self.pids)), "-o", "perf.data"])
 
 
 class PerfTasks(Perf):
@@ -234,74 +226,28 @@ class PerfTasks(Perf):
 
 class PerfTrace(Base):
     name = "perf trace"
-
-    @staticmethod
-    def why_not():
-        return needs("perf")
+    programs = ("perf",)
 
     def start(self):
-        self.process = subprocess.Popen(["perf", "trace", "-p", ",".join(map(str, self.pids)), "-o", "/dev/null"],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.stack.callback(end, self.process)
-        time.sleep(1.0)
-        if self.process.poll() is not None:
-            raise RuntimeError("perf trace ended at once")
-
-
-class TraceCmd(Base):
-    """Streams to disk; it has no overwriting mode for a process that it did not start itself."""
-    name = "trace-cmd record"
-
-    @staticmethod
-    def why_not():
-        return needs("trace-cmd")
-
-    def start(self):
-        self.folder = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="flightrec-bench-"))
-        self.process = subprocess.Popen(
-            ["trace-cmd", "record", "-B", f"flightrec-bench-{os.getpid()}", "-e", "raw_syscalls",
-             *[word for pid in self.pids for word in ("-P", str(pid))], "-o", f"{self.folder}/trace.dat"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
-        self.stack.callback(end, self.process, timeout=60)
-        time.sleep(0.7)
-        if self.process.poll() is not None:
-            raise RuntimeError("trace-cmd ended at once")
+        self.launch(["perf", "trace", "-p", ",".join(map(str, self.pids)), "-o", "/dev/null"], wait=1.0)
 
 
 class Bpftrace(Base):
     """Counting only: it has no ring that overwrites."""
     name = "bpftrace, counting"
-
-    @staticmethod
-    def why_not():
-        return needs("bpftrace")
+    programs = ("bpftrace",)
 
     def start(self):
         condition = " || ".join(f"pid == {pid}" for pid in self.pids)
         text = ("tracepoint:raw_syscalls:sys_enter /%s/ { @at[tid] = nsecs; } "
                 "tracepoint:raw_syscalls:sys_exit /%s/ { @calls[args->id] = count(); @ns = sum(nsecs - @at[tid]); } "
                 "BEGIN { printf(\"attached\\n\"); }" % (condition, condition))
-        self.process = subprocess.Popen(["bpftrace", "-B", "none", "-e", text], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL)
-        self.stack.callback(self.stop)
-        await_line(self.process, b"attached", "bpftrace")
-        time.sleep(0.3)
-
-    def stop(self):
-        end(self.process)
-        self.process.stdout.close()
+        self.launch(["bpftrace", "-B", "none", "-e", text], says=b"attached", wait=0.3)
 
 
 class Strace(Base):
     name = "strace"
-
-    @staticmethod
-    def why_not():
-        return needs("strace")
+    programs = ("strace",)
 
     def start(self):
-        self.process = subprocess.Popen(["strace", "-f", "-T", "-o", "/dev/null",
-                                         *[word for pid in self.pids for word in ("-p", str(pid))]],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.stack.callback(end, self.process)
-        time.sleep(0.3)
+        self.launch(["strace", "-f", "-T", "-o", "/dev/null", *self.each_pid("-p")], wait=0.3)

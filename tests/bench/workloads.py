@@ -3,11 +3,12 @@
 import contextlib
 import pathlib
 import re
-import shutil
 import socket
 import subprocess
 import tempfile
 import time
+
+from undone import Undone
 
 NGINX = """worker_processes 1; worker_cpu_affinity 01; daemon off; user root; pid {folder}/pid; error_log {folder}/error;
 events {{ worker_connections 512; }}
@@ -35,24 +36,16 @@ def wait_for_port(port, process):
     raise RuntimeError("the server does not answer")
 
 
-class Workload:
-    """Context manager: prepares; pids() are those to record; run() returns the figure."""
+class Workload(Undone):
+    """start() prepares; pids() are those to record; run() returns the figure."""
     server = None
+    operations = 1  # that run() made
+    repeats = False  # run() may be called again
 
     def __init__(self, scope):
-        self.scope, self.stack = scope, contextlib.ExitStack()
+        super().__init__()
+        self.scope = scope
         self.folder = pathlib.Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="flightrec-bench-")))
-
-    def __enter__(self):
-        try:
-            self.prepare()
-        except BaseException:
-            self.stack.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.stack.close()
 
     def pids(self):
         return [int(p) for p in pathlib.Path(self.scope.path, "cgroup.procs").read_text().split()]
@@ -72,12 +65,10 @@ class Web(Workload):
     """nginx, one worker, saturated by wrk on the other CPU; requests a second."""
     name = "nginx"
     seconds = 2
+    repeats = True
+    programs = ("nginx", "wrk")
 
-    @staticmethod
-    def why_not():
-        return next((f"{p} is not installed" for p in ("nginx", "wrk") if not shutil.which(p)), None)
-
-    def prepare(self):
+    def start(self):
         port = free_port()
         (self.folder / "index.html").write_text("x" * 612)
         (self.folder / "nginx.conf").write_text(NGINX.format(folder=self.folder, port=port))
@@ -85,26 +76,38 @@ class Web(Workload):
         self.serve(["nginx", "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")], port)
 
     def run(self):
-        out = subprocess.run(["taskset", "-c", "1", "wrk", "-t1", "-c32", f"-d{self.seconds}s",
+        return self.requests("-c32")
+
+    def requests(self, *options):
+        out = subprocess.run(["taskset", "-c", "1", "wrk", "-t1", f"-d{self.seconds}s", *options,
                               f"http://127.0.0.1:{self.port}/"], stdout=subprocess.PIPE, check=True, text=True).stdout
+        self.operations = int(re.search(r"(\d+) requests in", out).group(1))
         return float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
+
+
+class WebPaced(Web):
+    """The same at a moderate rate: each of 20 connections waits 10 ms between two requests."""
+    name = "nginx at a moderate rate"
+
+    def run(self):
+        (self.folder / "paced.lua").write_text("function delay() return 10 end\n")
+        return self.requests("-c20", "-s", str(self.folder / "paced.lua"))
 
 
 class Redis(Workload):
     """redis-server and redis-benchmark GET; requests a second."""
     name = "redis"
+    operations = 120000
+    repeats = True
+    programs = ("redis-server", "redis-benchmark", "taskset")
 
-    @staticmethod
-    def why_not():
-        return None if shutil.which("redis-server") and shutil.which("redis-benchmark") else "redis is not installed"
-
-    def prepare(self):
+    def start(self):
         port = free_port()
         self.serve(["taskset", "-c", "0", "redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
                     "--dir", str(self.folder)], port)
 
     def run(self):
-        out = subprocess.run(["taskset", "-c", "1", "redis-benchmark", "-p", str(self.port), "-t", "get", "-n", "120000",
+        out = subprocess.run(["taskset", "-c", "1", "redis-benchmark", "-p", str(self.port), "-t", "get", "-n", str(self.operations),
                               "-c", "32", "--csv"], stdout=subprocess.PIPE, check=True, text=True).stdout
         return float(out.splitlines()[-1].split(",")[1].strip('"'))
 
@@ -112,7 +115,7 @@ class Redis(Workload):
 class Started(Workload):
     """A command that begins when it is told to, so that recorders can be attached to its pid before."""
 
-    def prepare(self):
+    def start(self):
         self.process = self.scope.start(["sh", "-c", 'read x; exec "$@"', "sh", *self.argv()], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self.folder)
         self.stack.callback(self.process.wait)
@@ -129,10 +132,7 @@ class Started(Workload):
 class Compiler(Started):
     """g++ of a file with the usual headers; runs a second."""
     name = "compiler"
-
-    @staticmethod
-    def why_not():
-        return None if shutil.which("g++-12") else "g++-12 is not installed"
+    programs = ("g++-12",)
 
     def argv(self):
         (self.folder / "a.cpp").write_text(SOURCE)
@@ -142,10 +142,7 @@ class Compiler(Started):
 class Messaging(Started):
     name = "perf bench sched messaging"
     size = ("4", "500")
-
-    @staticmethod
-    def why_not():
-        return None if shutil.which("perf") else "perf is not installed"
+    programs = ("perf",)
 
     def argv(self):
         return ["perf", "bench", "sched", "messaging", "-g", self.size[0], "-l", self.size[1]]

@@ -57,6 +57,7 @@ void Budget::account(const BudgetInput& input) {
     if (step_ == FR_POLICY_NONE || calls < 1'000) learn_base(recorder / dt, dt);
     const double spent = kernel_ns(step_, calls, recorded) + std::max(0.0, recorder - (base_ - charged_base()) * dt);
     spent_since_ += spent;
+    spent_ += spent;
     bucket_ = std::clamp(bucket_ + allowed() * dt - spent, -capacity(), capacity());
     const double weight = 1.0 - std::exp(-dt / smooth_ns);
     spending_ += weight * (spent / dt - spending_);

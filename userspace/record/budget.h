@@ -61,6 +61,7 @@ class Budget {
     [[nodiscard]] uint32_t step() const { return step_; }
     [[nodiscard]] double cost() const { return spending_; }          // CPUs, smoothed over about a second
     [[nodiscard]] double calls_per_second() const { return rate_; }  // while attached, smoothed
+    [[nodiscard]] double spent_ns() const { return spent_; }         // ever
     [[nodiscard]] double allowed_cpus() const { return allowed(); }
     [[nodiscard]] bool enabled() const { return config_.share > 0; }
 
@@ -85,10 +86,11 @@ class Budget {
     bool begun_ = false;
     double bucket_ = 0;
     double rate_ = 0, spending_ = 0;  // smoothed
-    double recorder_per_call_ = 80;   // ns of the recorder's CPU time for one recorded call, learned in FR_POLICY_ALL
-    double recorded_share_ = 0.2;     // of the calls in FR_POLICY_SLOW and bursts, learned there
-    double base_ = 0;                 // CPUs the recorder takes beside that
-    uint64_t changed_ns_ = 0;         // when the step was taken, and what was spent in it
+    double spent_ = 0;
+    double recorder_per_call_ = 80;  // ns of the recorder's CPU time for one recorded call, learned in FR_POLICY_ALL
+    double recorded_share_ = 0.2;    // of the calls in FR_POLICY_SLOW and bursts, learned there
+    double base_ = 0;                // CPUs the recorder takes beside that
+    uint64_t changed_ns_ = 0;        // when the step was taken, and what was spent in it
     double spent_since_ = 0;
     uint64_t calm_since_ns_ = 0;  // a richer step would have fitted since then; 0: it would not
     uint64_t patience_ns_;        // how long it must

@@ -123,6 +123,7 @@ std::optional<BudgetDecision> CostKeeper::update(uint64_t now) {
 nlohmann::json CostKeeper::status() const {
     return {{"budget_cpus", budget_.allowed_cpus()},
             {"cost_cpus", budget_.cost()},
+            {"spent_ns", budget_.spent_ns()},
             {"step", policy_name(budget_.step())},
             {"changes", steps_taken_},
             {"calls_per_second", budget_.calls_per_second()},
