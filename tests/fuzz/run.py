@@ -9,6 +9,7 @@ much memory is kept in WORK/findings if it does so again when it is run alone. E
 --minimise adds what earlier runs found to tests/fuzz/corpus, if it is small and reaches code that nothing there does.
 """
 import argparse
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -205,9 +206,10 @@ class Target:
         small = self.work / "small"
         shutil.rmtree(small, ignore_errors=True)
         small.mkdir()
-        for path in self.corpus.iterdir():
-            if path.stat().st_size <= KEPT_INPUT:
-                shutil.copy(path, small / path.name)
+        for path in sorted(self.corpus.iterdir()):
+            with contextlib.suppress(FileNotFoundError):  # a fuzzer may be replacing it by a shorter one
+                if path.stat().st_size <= KEPT_INPUT:
+                    shutil.copy(path, small / path.name)
         before = len(list((CORPUS / self.name).iterdir()))
         status, said = self.alone_with("-set_cover_merge=1", CORPUS / self.name, small)
         if status != 0:

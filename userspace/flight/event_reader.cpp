@@ -106,7 +106,7 @@ std::unique_ptr<EventReader::Impl::Open> EventReader::Impl::open_block(const Blo
         open = std::move(idle.back());
         idle.pop_back();
     }
-    const auto events = open->decoder.decode(block.header, payload, file->fixed_sizes());
+    const auto events = file->decode(open->decoder, block.header, payload);
     if (!events) {
         add_damage(damage, block.file_offset, block.header.header_size + block.header.stored_size,
                    fmt::format("segment {}, block {}: {}", block.header.segment_sequence, block.header.index,

@@ -39,6 +39,10 @@ struct FlightFile::Impl {
 
     // Copies the payload and checks it. lost: the place has been overwritten by a later lap. `what`: what is wrong.
     BlockState read_payload(const BlockInfo& block, std::vector<std::byte>& to, std::string& what) const;
+    // Decodes what read_payload() gave. Code::corrupt also when an event lies outside the times of the header: blocks
+    // are put in order by these.
+    Result<std::span<const EventRef>> decode(BlockDecoder& with, const fr_block_header& block,
+                                             std::span<const std::byte> bytes) const;
     [[nodiscard]] std::span<const uint16_t, 64> fixed_sizes() const { return header.fixed_size; }
     [[nodiscard]] static bool is_keyframe(const BlockInfo& b) { return b.header.kind == FR_BLOCK_KEYFRAME; }
 };

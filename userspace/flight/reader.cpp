@@ -157,6 +157,15 @@ BlockState FlightFile::Impl::read_payload(const BlockInfo& block, std::vector<st
     return BlockState::damaged;
 }
 
+Result<std::span<const EventRef>> FlightFile::Impl::decode(BlockDecoder& with, const fr_block_header& block,
+                                                           std::span<const std::byte> bytes) const {
+    FR_ASSIGN(const auto events, with.decode(block, bytes, fixed_sizes()));
+    if (block.kind != FR_BLOCK_KEYFRAME && !events.empty() &&
+        (events.front().head().time_ns < block.first_ns || events.back().head().time_ns > block.last_ns))
+        return fail(Code::corrupt, "it holds events outside the times that its header gives");
+    return events;
+}
+
 Result<std::span<const EventRef>> FlightFile::decode(const BlockInfo& block) {
     std::string what;
     switch (impl_->read_payload(block, impl_->payload, what)) {
@@ -164,7 +173,7 @@ Result<std::span<const EventRef>> FlightFile::decode(const BlockInfo& block) {
         case BlockState::lost: return fail(Code::not_found, "the block has been overwritten by a newer one");
         case BlockState::damaged: return fail(Code::corrupt, what);
     }
-    return impl_->decoder.decode(block.header, impl_->payload, impl_->fixed_sizes());
+    return impl_->decode(impl_->decoder, block.header, impl_->payload);
 }
 
 std::vector<BlockInfo> FlightFile::refresh() {
@@ -233,7 +242,7 @@ void FlightFile::Impl::add_clock_markers(const std::vector<std::pair<uint64_t, u
             });
             if (block.header.kind != FR_BLOCK_EVENTS || !wanted || read_payload(block, bytes, what) != BlockState::good)
                 continue;
-            const auto events = reading.decode(block.header, bytes, fixed_sizes());
+            const auto events = decode(reading, block.header, bytes);
             if (!events) continue;
             for (const EventRef& event : *events) {
                 if (event.head().cls != FR_CLASS_MARKER) continue;

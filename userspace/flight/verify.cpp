@@ -110,7 +110,7 @@ Verification verify_once(const FlightFile::Impl& file) {
                 ++out.lost_blocks;
                 continue;
             }
-            auto events = state == BlockState::good ? decoder.decode(h, payload, file.fixed_sizes())
+            auto events = state == BlockState::good ? file.decode(decoder, h, payload)
                                                     : Result<std::span<const EventRef>>{fail(Code::corrupt, what)};
             if (!events) {
                 add_damage(out.damage, block.file_offset, h.header_size + h.stored_size,

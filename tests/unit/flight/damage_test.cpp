@@ -293,5 +293,35 @@ TEST(Damage, RandomDamageNeverDoesMoreThanLoseEvents) {
     }
 }
 
+// Found by fuzzing: such a block was read out of order, and nothing was said.
+TEST(Damage, ABlockWhoseEventsLieOutsideItsTimesIsDamaged) {
+    const Bytes whole = small_dump();
+    const Reading good = read_all(whole);
+    ASSERT_EQ(good.damage, 0u);
+    const auto opened = value_of(FlightFile::from_memory(whole, "test"));
+    const SegmentInfo& segment = opened.segments().front();
+    const auto block = std::find_if(segment.blocks.begin(), segment.blocks.end(), [](const BlockInfo& b) {
+        return b.header.kind != FR_BLOCK_KEYFRAME && b.header.events > 0 && b.header.first_ns > 0;
+    });
+    ASSERT_NE(block, segment.blocks.end());
+    for (const bool first : {true, false}) {
+        Bytes changed = whole;
+        fr_block_header header = block->header;
+        if (first)
+            ++header.first_ns;
+        else
+            --header.last_ns;
+        header.hash = header_hash(header);
+        std::memcpy(changed.data() + block->file_offset, &header, sizeof header);
+        const Reading reading = read_all(changed);
+        EXPECT_EQ(reading.damage, 1u);
+        EXPECT_NE(reading.what.find("outside the times"), std::string::npos) << reading.what;
+        EXPECT_EQ(reading.events.size(), good.events.size() - block->header.events);
+        EXPECT_TRUE(is_subset(reading.events, good.events));
+        const auto file = value_of(FlightFile::from_memory(changed, "test"));
+        EXPECT_FALSE(value_of(verify(file)).intact());
+    }
+}
+
 }  // namespace
 }  // namespace flightrec::flight::test
