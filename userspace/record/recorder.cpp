@@ -17,6 +17,7 @@
 #include <csignal>
 #include <fstream>
 #include <limits>
+#include <thread>
 
 #include "userspace/base/clock.h"
 #include "userspace/base/handle.h"
@@ -108,6 +109,8 @@ struct Recorder::Impl {
     std::optional<flight::Window> window;
     std::optional<kernel::Probes> probes;
     std::optional<KernelSymbols> symbols;
+    std::optional<Result<KernelSymbols>> symbols_read;
+    std::jthread symbols_reader;  // beside the loading of the programs: each takes a tenth of a second
     std::optional<KmsgReader> kmsg;
     std::optional<MemoryStatReader> memory_stat;
     std::optional<TriggerEngine> triggers;
@@ -260,11 +263,12 @@ Result<void> Recorder::Impl::load_probes() {
 }
 
 Result<void> Recorder::Impl::open_rest() {
-    auto loaded = KernelSymbols::load(options.paths.proc + "/kallsyms");
-    if (loaded)
-        symbols = *std::move(loaded);
+    symbols_reader.join();
+    if (*symbols_read)
+        symbols = *std::move(*symbols_read);
     else
-        log::warning("kernel stacks will have addresses only: {}", loaded.error().message);
+        log::warning("kernel stacks will have addresses only: {}", symbols_read->error().message);
+    symbols_read.reset();
     if (!(classes_off & (1ull << FR_CLASS_KMSG))) {
         auto reader = KmsgReader::open(options.paths.kmsg,
                                        {.backlog = scope.whole_machine() ? options.config.kernel_log_backlog : 0,
@@ -371,6 +375,7 @@ Result<void> Recorder::Impl::start() {
     info["recording"] = {{"started", format_utc(realtime_ns())}, {"started_boot_ns", started_ns}};
     FR_TRY(open_sinks());
     FR_TRY(open_window());
+    symbols_reader = std::jthread([this] { symbols_read = KernelSymbols::load(options.paths.proc + "/kallsyms"); });
     FR_TRY(load_probes());
     std::copy_n(probes->control().scope_cgroup, scope_ids.size(), scope_ids.begin());
     info["capabilities"] = capabilities_json(probes->report());
