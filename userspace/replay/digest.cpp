@@ -79,6 +79,10 @@ class Gatherer {
     }
     IncidentSeed* add_incident(IncidentKind kind, const EventRef& event);
     void describe_victim(IncidentSeed& seed, uint32_t pid, uint64_t start_ns);
+    [[nodiscard]] std::string process_cgroup(uint32_t pid) const {
+        const Process* process = d_.state.find(pid);
+        return process != nullptr ? std::string(d_.state.cgroup_of(*process)) : std::string{};
+    }
     void oom_kill(const EventRef& event);
     void final_sizes(IncidentSeed& seed);
     void crash(const EventRef& event);
@@ -197,7 +201,13 @@ void Gatherer::module(const EventRef& event) {
 
 void Gatherer::alloc_failure(const EventRef& event) {
     const auto alloc = event.as<fr_alloc_failure>();
-    if (alloc.kind == FR_ALLOC_CGROUP) return;  // reclaim had to help; where that was not enough, somebody was killed
+    if (alloc.kind == FR_ALLOC_CGROUP) {  // no incident: reclaim had to help, and else somebody was killed
+        const auto path = find_blob(event, FR_BLOB_CGROUP);
+        if (room(d_.limit_hits))
+            d_.limit_hits.push_back({event.head().time_ns, path ? std::string(path->text) : std::string{},
+                                     alloc.cause == FR_MEMORY_CGROUP_HIGH, alloc.size, alloc.limit, line_of(event)});
+        return;
+    }
     const auto kind = alloc.kind == FR_ALLOC_FORK ? IncidentKind::fork_failure : IncidentKind::alloc_failure;
     const uint64_t now = event.head().time_ns;
     for (auto it = d_.incidents.rbegin(); it != d_.incidents.rend(); ++it) {
@@ -297,7 +307,7 @@ void Gatherer::process_sample(const EventRef& event) {
     if (s.state != 'D' || !room(d_.waiting)) return;
     const auto function = find_blob(event, FR_BLOB_TEXT);
     d_.waiting.push_back({event.head().time_ns, pid, std::string(comm_text(s.comm)),
-                          function ? std::string(function->text) : std::string{}});
+                          function ? std::string(function->text) : std::string{}, process_cgroup(pid)});
 }
 
 void Gatherer::marker(const EventRef& event) {

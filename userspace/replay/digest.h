@@ -107,6 +107,14 @@ struct SentSignal {  // one that could end its target
     Evidence line;
 };
 
+struct LimitHit {  // a memory cgroup that was held back at its limit
+    uint64_t time_ns = 0;
+    std::string path;
+    bool high = false;  // memory.high rather than memory.max
+    uint64_t hits = 0, limit = 0;
+    Evidence line;
+};
+
 struct OpenCall {  // a system call that had not returned when a dump was made
     uint64_t enter_ns = 0;
     uint32_t tid = 0;
@@ -148,6 +156,7 @@ struct Digest {
     std::vector<Death> deaths;
     std::vector<SentSignal> signals;
     std::vector<WaitingTask> waiting;
+    std::vector<LimitHit> limit_hits;
     std::vector<ForkNote> forks;
     std::vector<Gap> gaps;
     std::vector<Evidence> policy;    // steps of the cost budget

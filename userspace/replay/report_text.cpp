@@ -38,6 +38,7 @@ std::string_view heading(std::string_view topic) {
         {"who_spawned", "Who spawned"},
         {"which_program", "Which program"},
         {"waiting", "Waiting"},
+        {"limits", "Limits"},
         {"previous", "Before"},
         {"incidents_before", "Before"},
         {"activity", "System calls"},

@@ -56,6 +56,7 @@ std::vector<LongWait> long_waits(const std::vector<WaitingTask>& tasks, uint64_t
         }
         wait.to_ns = task.time_ns;
         if (!task.function.empty()) wait.function = task.function;
+        wait.cgroup = task.cgroup;
     }
     for (const auto& [pid, wait] : open) finish(wait);
     std::sort(out.begin(), out.end(), [](const LongWait& a, const LongWait& b) {

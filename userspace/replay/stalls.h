@@ -15,12 +15,14 @@ struct WaitingTask {  // state D in a sample
     uint64_t time_ns = 0;
     uint32_t pid = 0;
     std::string comm, function;  // function: the kernel function it slept in; "" not known
+    std::string cgroup;          // path; "" not known
 };
 
 // A task found in state D by every sample of a while. It may have run between two samples: samples are all there is.
 struct LongWait {
     uint32_t pid = 0;
     std::string comm, function;  // of its last sample that told one
+    std::string cgroup;
     uint64_t from_ns = 0, to_ns = 0;
     size_t samples = 0;
 };

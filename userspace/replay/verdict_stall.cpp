@@ -56,6 +56,10 @@ Found look(const VerdictInput& in) {
 std::string wait_words(const LongWait& wait) {
     std::string out;
     append_process_name(out, wait.comm, wait.pid);
+    if (!wait.cgroup.empty() && wait.cgroup != "/") {
+        out += " of ";
+        append_printable(out, wait.cgroup);
+    }
     out += fmt::format(" for {}", format_duration(wait.to_ns - wait.from_ns));
     if (wait.function.empty()) return out + ", in which function is not known";
     out += " in ";
@@ -87,10 +91,12 @@ void add_pressure(const VerdictInput& in, const Found& found, IncidentReport& ou
         if (!in_reach(in, time_ns)) continue;
         for (const auto value : {m.psi_cpu_some_avg10, m.psi_memory_full_avg10, m.psi_io_full_avg10})
             measured = measured || value != unknown_hundredths;
-        s.evidence.push_back({time_ns, fmt::format("pressure cpu {} some, memory {} full, io {} full; {} tasks blocked",
-                                                   percent(m.psi_cpu_some_avg10), percent(m.psi_memory_full_avg10),
-                                                   percent(m.psi_io_full_avg10),
-                                                   m.blocked == FR_UNKNOWN ? "unknown" : std::to_string(m.blocked))});
+        s.evidence.push_back(
+            {time_ns,
+             fmt::format("pressure cpu {} some, memory {} some, {} full, io {} some, {} full; {} tasks blocked",
+                         percent(m.psi_cpu_some_avg10), percent(m.psi_memory_some_avg10),
+                         percent(m.psi_memory_full_avg10), percent(m.psi_io_some_avg10), percent(m.psi_io_full_avg10),
+                         m.blocked == FR_UNKNOWN ? "unknown" : std::to_string(m.blocked))});
     }
     if (s.evidence.size() > 10) s.evidence.erase(s.evidence.begin(), s.evidence.end() - 10);
     if (found.worst.cause != 0) {
@@ -134,6 +140,30 @@ void add_waiting(const VerdictInput& in, const Found& found, IncidentReport& out
     out.statements.push_back(std::move(s));
 }
 
+// Memory cgroups that were held back at a limit meanwhile: who is in them waits for reclaim, whatever the machine has.
+void add_limits(const VerdictInput& in, IncidentReport& out) {
+    struct Held {
+        uint64_t hits = 0, limit = 0;
+        Evidence last;
+    };
+    std::map<std::pair<std::string, bool>, Held> held;
+    for (const auto& hit : in.digest.limit_hits) {
+        if (!in_reach(in, hit.time_ns)) continue;
+        Held& h = held[{hit.path, hit.high}];
+        h.hits += hit.hits;
+        h.limit = hit.limit;
+        h.last = hit.line;
+    }
+    for (const auto& [which, h] : held) {
+        const auto& [path, high] = which;
+        Statement s{"limits", {}, true, {h.last}};
+        s.text = fmt::format("the memory cgroup {} was held back at its {} of {}, {} times",
+                             path.empty() ? "whose path is not known" : printable(path), high ? "memory.high" : "limit",
+                             format_bytes(h.limit), h.hits);
+        out.statements.push_back(std::move(s));
+    }
+}
+
 }  // namespace
 
 void stall_verdict(const VerdictInput& in, IncidentReport& out) {
@@ -141,6 +171,7 @@ void stall_verdict(const VerdictInput& in, IncidentReport& out) {
     decide(found, out);
     add_pressure(in, found, out);
     add_waiting(in, found, out);
+    add_limits(in, out);
     add_growth(in, out, {});
     add_machine(in, out);
     add_kernel_log(in, out, look_back_ns, 2 * second, 30);
