@@ -28,7 +28,7 @@ constexpr uint32_t this_arch = AUDIT_ARCH_AARCH64;
 constexpr auto allowed = std::to_array<int>({
     // files
     __NR_read, __NR_write, __NR_readv, __NR_writev, __NR_pread64, __NR_pwrite64, __NR_preadv, __NR_pwritev, __NR_openat,
-        __NR_close, __NR_lseek, __NR_fstat, __NR_newfstatat, __NR_statx, __NR_faccessat, __NR_faccessat2,
+        __NR_openat2, __NR_close, __NR_lseek, __NR_fstat, __NR_newfstatat, __NR_statx, __NR_faccessat, __NR_faccessat2,
         __NR_getdents64, __NR_readlinkat, __NR_renameat, __NR_renameat2, __NR_unlinkat, __NR_linkat, __NR_mkdirat,
         __NR_fchmod, __NR_fchmodat, __NR_ftruncate, __NR_fallocate, __NR_fsync, __NR_fdatasync, __NR_sync_file_range,
         __NR_flock, __NR_fcntl, __NR_fstatfs, __NR_statfs, __NR_utimensat, __NR_getcwd, __NR_umask, __NR_ioctl,

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/record/pipeline.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -17,6 +14,7 @@
 #include "userspace/flight/event_builder.h"
 #include "userspace/flight/process_table.h"
 #include "userspace/kernel/rules.h"
+#include "userspace/record/local_file.h"
 
 namespace flightrec::record {
 namespace {
@@ -45,6 +43,7 @@ struct Pipeline::Impl {
     flight::SyscallBlockEncoder syscalls;
     flight::ProcessTable processes;
     flight::CgroupTable cgroups;
+    LocalFiles files = LocalFiles::open("/proc");
     flight::EventBuilder builder, ledger_builder;  // two: a ledger may be due while a record waits in the other
     size_t vital_capacity = 0;
     // A block that could not be written because a dump holds the slot; its track waits.
@@ -224,10 +223,8 @@ std::span<const std::byte> Pipeline::Impl::named_module(const flight::EventRef& 
     const auto components = flight::find_blob(event, FR_BLOB_EXE);
     if (!components) return event.bytes;
     const std::string path = flight::path_from_components(components->text);
-    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    struct stat found {};
-    if (file.valid() && ::fstat(file.get(), &found) == 0 && found.st_ino == module.inode)
-        module.build_id_len = build_id_of_file(file.get(), module.build_id);
+    const Fd file = files.open_regular(path.c_str(), module.inode);
+    if (file.valid()) module.build_id_len = build_id_of_file(file.get(), module.build_id);
     auto& out = builder.begin<fr_module>(FR_CLASS_MODULE);
     module.event.size = out.event.size;
     out = module;

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "userspace/base/clock.h"
+#include "userspace/record/local_file.h"
 
 namespace flightrec::record {
 namespace {
@@ -354,6 +355,7 @@ struct ProcessScanner::Impl {
     CgroupLayout layout;
     Scope scope;
     uint32_t own_pidns = 0;
+    LocalFiles files{};
     flight::EventBuilder builder{};
     std::array<char, 32768> text{};
     std::array<char, 8192> argv{};
@@ -465,6 +467,7 @@ Result<ProcessScanner> ProcessScanner::make(const SystemPaths& paths, const Cgro
     FR_ASSIGN(auto list, ProcessList::make(paths, layout, scope));
     auto impl = std::make_unique<Impl>(
         Impl{.proc = std::move(proc), .list = std::move(list), .layout = layout, .scope = scope});
+    impl->files = LocalFiles::open(paths.proc);
     impl->own_pidns = impl->pid_namespace(static_cast<uint32_t>(::getpid()));
     return ProcessScanner(std::move(impl));
 }
@@ -557,12 +560,13 @@ bool ProcessScanner::Impl::emit_module(uint32_t pid, std::string_view line, cons
     event.dev = static_cast<__u32>(*major << 20 | *minor);
     // By its name as the process sees it; map_files would be right for deleted files too, but wants a right that the
     // recorder gives up. It must be the mapped file: another one of that name may have come since.
-    std::array<char, 4200> link;
-    *fmt::format_to_n(link.data(), link.size() - 1, "{}/root{}", pid, line).out = '\0';
-    const Fd file(::openat(proc.fd(), link.data(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat found {};
-    if (file.valid() && ::fstat(file.get(), &found) == 0 && found.st_ino == *inode)
-        event.build_id_len = build_id_of_file(file.get(), event.build_id);
+    std::array<char, 4200> name_in_root{};
+    line.copy(name_in_root.data(), name_in_root.size() - 1);
+    const Fd root(::openat(proc.fd(), PidPath(pid, "root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const Fd mounts(::openat(proc.fd(), PidPath(pid, "mountinfo").c_str(), O_RDONLY | O_CLOEXEC));
+    const bool rooted = root.valid() && mounts.valid();
+    const Fd file = rooted ? files.open_regular(name_in_root.data(), *inode, root.get(), mounts.get()) : Fd{};
+    if (file.valid()) event.build_id_len = build_id_of_file(file.get(), event.build_id);
     uint8_t flags = 0;
     if (line.ends_with(" (deleted)")) {
         line.remove_suffix(10);
