@@ -124,7 +124,7 @@ class FlightrecNoDurations(Flightrec):
 
 class FlightrecBudget(Flightrec):
     name = "flightrec, default budget"
-    options = ()
+    options = ("--budget", "3%")  # recording.Recorder switches it off unless it is given
 
 
 @functools.cache
