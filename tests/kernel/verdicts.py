@@ -9,6 +9,7 @@ import unittest
 
 import recording
 
+
 def report(file):
     done = recording.flightrec("report", file, "--json")
     if done.returncode:
