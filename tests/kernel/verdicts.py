@@ -78,7 +78,7 @@ class Verdicts(unittest.TestCase):
             self.assertGreaterEqual(seconds, 10, "the samples did not see the task")
             self.assertEqual(len(stalls), 1, told)
             self.assertIn(stalls[0]["cause"], ("stall_tasks", "stall_memory", "stall_io", "stall_cpu"))
-            self.assertIn(f"blocked[{task.pid}] for ", stalls[0]["verdict"])
+            self.assertIn(f"blocked[{task.pid}] of {scope.relative} for ", stalls[0]["verdict"])
             self.assertNotIn("unknown", stalls[0]["cause"])
 
     def test_nothing_failed(self):
