@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Grows until it is killed: --kind anon|tmpfs|mlock|fork|pagetable, --step MB, --sleep MS, --limit MB, --dir TMPFS.
+// Grows until it is killed: --kind anon|tmpfs|mlock|fork|pagetable, --step MB, --sleep MS, --limit MB, --dir TMPFS;
+// --node N: on that NUMA node only.
 // Prints nothing once it has begun: an OOM kill must find it at a plain page fault or write.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "common.h"
@@ -81,6 +84,15 @@ void grow_by_child(long step) {
     for (;;) pause();
 }
 
+void bind_to_node(long node) {
+    if (node < 0) return;
+    const unsigned long nodes = 1UL << node;
+    if (syscall(SYS_set_mempolicy, MPOL_BIND, &nodes, 8 * sizeof nodes) != 0) {
+        perror("oom_hog: set_mempolicy");
+        exit(3);
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -88,6 +100,7 @@ int main(int argc, char** argv) {
     const long step = option_number(argc, argv, "--step", 8);
     const long sleep = option_number(argc, argv, "--sleep", 20);
     const long limit = option_number(argc, argv, "--limit", 1L << 30);
+    bind_to_node(option_number(argc, argv, "--node", -1));
     const int filler = strcmp(kind, "tmpfs") == 0 ? open_filler(option(argc, argv, "--dir", "/tmp")) : -1;
     for (long held = 0; held < limit; held += step) {
         if (strcmp(kind, "anon") == 0) {

@@ -108,7 +108,9 @@ std::string domain_words(const Ran& ran) {
             return fmt::format("the memory cgroup {} was at its limit{}", path,
                                ran.limit ? " of " + format_bytes(*ran.limit) : "");
         case Domain::machine: return "the machine was out of memory";
-        case Domain::other: return fmt::format("the memory nodes it may use were exhausted ({})", ran.path);
+        case Domain::other:
+            return fmt::format("the memory nodes that its {} allows were exhausted ({})",
+                               ran.path == "CONSTRAINT_CPUSET" ? "cpuset" : "memory policy", ran.path);
         case Domain::unknown: return "what ran out of memory is unknown";
     }
     return {};
