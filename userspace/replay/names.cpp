@@ -156,6 +156,37 @@ constexpr Constant gfp_bits[] = {
     {0x800000, "__GFP_ZEROTAGS"},
 };
 
+// The kernel's bits, not strace's names of the arguments (constants.h): musl sets CLONE_DETACHED, strace knows it not.
+constexpr Constant clone_bits[] = {
+    {0x80, "CLONE_NEWTIME"},
+    {0x100, "CLONE_VM"},
+    {0x200, "CLONE_FS"},
+    {0x400, "CLONE_FILES"},
+    {0x800, "CLONE_SIGHAND"},
+    {0x1000, "CLONE_PIDFD"},
+    {0x2000, "CLONE_PTRACE"},
+    {0x4000, "CLONE_VFORK"},
+    {0x8000, "CLONE_PARENT"},
+    {0x10000, "CLONE_THREAD"},
+    {0x20000, "CLONE_NEWNS"},
+    {0x40000, "CLONE_SYSVSEM"},
+    {0x80000, "CLONE_SETTLS"},
+    {0x100000, "CLONE_PARENT_SETTID"},
+    {0x200000, "CLONE_CHILD_CLEARTID"},
+    {0x400000, "CLONE_DETACHED"},
+    {0x800000, "CLONE_UNTRACED"},
+    {0x1000000, "CLONE_CHILD_SETTID"},
+    {0x2000000, "CLONE_NEWCGROUP"},
+    {0x4000000, "CLONE_NEWUTS"},
+    {0x8000000, "CLONE_NEWIPC"},
+    {0x10000000, "CLONE_NEWUSER"},
+    {0x20000000, "CLONE_NEWPID"},
+    {0x40000000, "CLONE_NEWNET"},
+    {0x80000000, "CLONE_IO"},
+    {0x100000000, "CLONE_CLEAR_SIGHAND"},
+    {0x200000000, "CLONE_INTO_CGROUP"},
+};
+
 void append_bits(std::string& out, uint64_t value, std::span<const Constant> table) {
     const size_t begin = out.size();
     for (const auto& bit : table) {
@@ -262,7 +293,7 @@ void append_gfp(std::string& out, uint32_t mask) {
     out += ')';
 }
 
-void append_clone_flags(std::string& out, uint64_t flags) { append_bits(out, flags, sets::clone3_flags.list); }
+void append_clone_flags(std::string& out, uint64_t flags) { append_bits(out, flags, clone_bits); }
 
 std::string_view kmsg_level_name(uint32_t level) {
     static constexpr std::array<std::string_view, 8> names{"emerg",   "alert",  "crit", "err",

@@ -54,6 +54,14 @@ TEST(Names, GfpMasksAsTheKernelWritesThem) {
     EXPECT_EQ(gfp(0), "0x0(0)");
 }
 
+TEST(Names, CloneFlagsAsTheKernelHasThem) {
+    std::string out;
+    append_clone_flags(out, 0x7d0f00);  // of musl's pthread_create()
+    EXPECT_EQ(out,
+              "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM|CLONE_SETTLS|"
+              "CLONE_PARENT_SETTID|CLONE_CHILD_CLEARTID|CLONE_DETACHED");
+}
+
 TEST(Names, UnknownNumbersNeverReadPastATable) {
     EXPECT_EQ(trigger_name(~0ull), "unknown");
     EXPECT_EQ(marker_name(~0u), "unknown");
