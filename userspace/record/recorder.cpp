@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <thread>
@@ -97,6 +98,15 @@ constexpr uint64_t kept_capabilities = 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_
 // wants it for any command where unprivileged use is off. Attaching a loaded program does not want CAP_PERFMON
 // (kernel/bpf/syscall.c, bpf_raw_tp_link_attach).
 constexpr uint64_t budget_capabilities = 1ull << CAP_BPF;
+
+// The unit in packaging/ hides /proc/kallsyms with the kernel's tunables, and binds it into the service's own folder.
+Result<KernelSymbols> load_symbols(const SystemPaths& paths) {
+    auto loaded = KernelSymbols::load(paths.proc + "/kallsyms");
+    const char* runtime = loaded ? nullptr : std::getenv("RUNTIME_DIRECTORY");  // systemd.exec(5)
+    if (runtime == nullptr) return loaded;
+    auto bound = KernelSymbols::load(std::string(runtime) + "/kallsyms");
+    return bound ? std::move(bound) : std::move(loaded);
+}
 
 }  // namespace
 
@@ -375,7 +385,7 @@ Result<void> Recorder::Impl::start() {
     info["recording"] = {{"started", format_utc(realtime_ns())}, {"started_boot_ns", started_ns}};
     FR_TRY(open_sinks());
     FR_TRY(open_window());
-    symbols_reader = std::jthread([this] { symbols_read = KernelSymbols::load(options.paths.proc + "/kallsyms"); });
+    symbols_reader = std::jthread([this] { symbols_read = load_symbols(options.paths); });
     FR_TRY(load_probes());
     std::copy_n(probes->control().scope_cgroup, scope_ids.size(), scope_ids.begin());
     info["capabilities"] = capabilities_json(probes->report());
