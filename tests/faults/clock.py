@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 
 COUNT = 5
 SHORT = 0
+GUEST_RUN = True
 YEAR = 365 * 86400
 
 GUEST = r"""

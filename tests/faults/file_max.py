@@ -5,8 +5,9 @@ The recorder has dropped CAP_SYS_ADMIN, so the limit holds for it too; it keeps 
 """
 import re
 
-COUNT = 10
+COUNT = 5
 SHORT = 0
+GUEST_RUN = True
 
 GUEST = r"""
 start_recorder --to "$SINK_TLS" --ca-file $SINK_CA --tail 300ms --debounce 0s

@@ -9,8 +9,9 @@ import re
 
 from harness.oom import killed_processes
 
-COUNT = 10
+COUNT = 5
 SHORT = 0
+GUEST_RUN = True
 
 GUEST = r"""
 echo -1000 >/proc/self/oom_score_adj

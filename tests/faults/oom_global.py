@@ -12,6 +12,7 @@ from harness.oom import killed_processes
 
 COUNT = 100
 SHORT = 0
+GUEST_RUN = True
 
 # name: (256 MB, 1 GB) commands. Steps are large enough for an emulated machine to get there in seconds.
 HOGS = {

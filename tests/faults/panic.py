@@ -14,6 +14,7 @@ import tempfile
 
 COUNT = 12
 SHORT = 0
+GUEST_RUN = True
 
 # Counts up, one process and one line on the console each: what the recording has to show.
 # The init script has loaded the module, without a place to write to. In the middle of the memory: QEMU puts the initramfs at its

@@ -6,6 +6,7 @@ tries to fork again ten times a second meanwhile: none may succeed before the du
 """
 COUNT = 5
 SHORT = 0
+GUEST_RUN = True
 
 GUEST = r"""
 echo -1000 >/proc/self/oom_score_adj

@@ -6,6 +6,7 @@ delivered, and the log says so.
 """
 COUNT = 5
 SHORT = 0
+GUEST_RUN = True
 
 GUEST = r"""
 start_recorder --to "$SINK_TLS" --ca-file $SINK_CA --tail 300ms --debounce 0s

@@ -20,6 +20,7 @@ from harness.machine import Machine
 
 COUNT = 3
 SHORT = 0
+GUEST_RUN = True
 EXPOSURE = 2.5
 
 INIT = r"""#!/bin/busybox ash
@@ -78,7 +79,7 @@ WantedBy=multi-user.target
 
 
 def tar():
-    from run import ROOT
+    from fault import ROOT
     return pathlib.Path(os.environ.get("FLIGHTREC_GUEST_IMAGE", ROOT / "build" / "guest-image" / "debian12.tar"))
 
 
@@ -91,7 +92,7 @@ def enable(root, unit, target="multi-user.target"):
 
 
 def make_disk(fault, world, disk):
-    from run import ROOT
+    from fault import ROOT
     root = fault.folder / "root"
     root.mkdir()
     subprocess.run(["tar", "-C", root, "-xpf", tar()], check=True)
@@ -155,7 +156,7 @@ def boot(fault, run, kernel, world, disk, number):
 
 
 def run(fault):
-    import run as suite
+    import fault as suite
     runner = suite.load(suite.ROOT / "tests" / "vm" / "run.py", "vm_run")
     kernel = runner.kernels_folder() / fault.kernel
     if not tar().exists():
