@@ -248,7 +248,7 @@ static __always_inline bool was_killed(u32 victim) {
 }
 
 static __always_inline int record_oom_kill(void* ctx, struct task_struct* victim, u32 pid) {
-    struct task_struct* invoker = current_task();
+    struct task_struct* invoker = untrusted(current_task());
     if (!(victim && wanted(FR_CLASS_OOM_KILL, victim)) && !wanted(FR_CLASS_OOM_KILL, invoker)) return 0;
     struct fr_oom_kill* e = scratch_slot(FR_SCRATCH_OOM);
     if (!e) return 0;
@@ -274,7 +274,7 @@ static __always_inline int record_oom_kill(void* ctx, struct task_struct* victim
 /* include/trace/events/oom.h: mark_victim(struct task_struct *task, uid_t uid) from 6.8 and in the stable kernels that
  * took 72ba14deb40a; called in mm/oom_kill.c:__oom_kill_process() by the invoker, before the report line is printed. */
 SEC("tp_btf/mark_victim")
-int oom_kill_task_tp(u64* ctx) { return record_oom_kill(ctx, (void*)ctx[0], 0); }
+int oom_kill_task_tp(u64* ctx) { return record_oom_kill(ctx, untrusted((void*)ctx[0]), 0); }
 
 struct pid_search {
     struct task_struct *start, *task;
@@ -299,7 +299,7 @@ static long pid_step(u32 index, void* context) {
 SEC("tp_btf/mark_victim")
 int oom_kill_pid_tp(u64* ctx) {
     int pid = (int)ctx[0];
-    struct task_struct* current = current_task();
+    struct task_struct* current = untrusted(current_task());
     if (current->pid == pid) return record_oom_kill(ctx, current, (u32)pid);
     struct oom_control* oc = oom_context();
     if (oc) {
@@ -317,7 +317,7 @@ int oom_kill_pid_tp(u64* ctx) {
 #define GFP_NOWARN 0x2000 /* include/linux/gfp_types.h, the same from 5.17 to 6.18 */
 
 static __always_inline int record_alloc_failure(void* ctx, u32 kind, u32 gfp, int order, u64 size) {
-    struct task_struct* task = current_task();
+    struct task_struct* task = untrusted(current_task());
     if (!wanted(FR_CLASS_ALLOC_FAILURE, task)) return 0;
     struct fr_alloc_failure* e = scratch_slot(FR_SCRATCH_ALLOC);
     u32 what = FLOOD_KERNEL | kind | (gfp & GFP_NOWARN ? FLOOD_SILENT : 0);

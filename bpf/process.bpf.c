@@ -56,7 +56,7 @@ static __always_inline void fill_exec(struct fr_exec* e, struct task_struct* tas
  * fs/exec.c:exec_binprm() by the task itself when the new program is in place. */
 SEC("tp_btf/sched_process_exec")
 int exec_tp(u64* ctx) {
-    struct task_struct* task = (void*)ctx[0];
+    struct task_struct* task = untrusted((void*)ctx[0]);
     struct linux_binprm* bprm = (void*)ctx[2];
     if (!wanted(FR_CLASS_EXEC, task)) return 0;
     struct fr_exec* e = scratch_slot(FR_SCRATCH_EXEC);
@@ -87,7 +87,7 @@ int exec_tp(u64* ctx) {
  * in kernel/fork.c:copy_process() by the parent when the child is complete but has not run. */
 SEC("tp_btf/task_newtask")
 int fork_tp(u64* ctx) {
-    struct task_struct* child = (void*)ctx[0];
+    struct task_struct* child = untrusted((void*)ctx[0]);
     if (!wanted(FR_CLASS_FORK, child)) return 0;
     VITAL_BEGIN(struct fr_fork, e, FR_CLASS_FORK);
     e->clone_flags = ctx[1];
@@ -167,7 +167,7 @@ static __always_inline void forget_entry(u32 tid) {
 
 /* include/trace/events/sched.h: sched_process_exit(struct task_struct *p[, bool group_dead from 6.16]), called in
  * kernel/exit.c:do_exit() by the dying thread after its exit code and peak RSS were stored. */
-static __always_inline int record_exit(struct task_struct* task, bool group_dead) {
+static __always_inline int record_end(struct task_struct* task, bool group_dead) {
     forget_entry((u32)task->pid);
     if (!wanted(FR_CLASS_EXIT, task)) return 0;
     VITAL_BEGIN(struct fr_exit, e, FR_CLASS_EXIT);
@@ -194,26 +194,26 @@ static __always_inline int record_exit(struct task_struct* task, bool group_dead
 }
 
 SEC("tp_btf/sched_process_exit")
-int exit_tp(u64* ctx) { return record_exit((void*)ctx[0], ctx[1] != 0); }
+int exit_tp(u64* ctx) { return record_end(untrusted((void*)ctx[0]), ctx[1] != 0); }
 
 /* Before 6.16 the kernel does not say which thread was the last. signal.live is 0 for it, but also for others that died
  * at the same time and come here after it: the first to come is taken. */
 SEC("tp_btf/sched_process_exit")
 int exit_counted_tp(u64* ctx) {
-    struct task_struct* task = (void*)ctx[0];
+    struct task_struct* task = untrusted((void*)ctx[0]);
     bool last = task->signal->live.counter == 0;
     if (last) {
         u64 key[2] = {(u32)task->tgid, task->group_leader->start_boottime};
         u8 one = 1;
         last = bpf_map_update_elem(&ended_groups, key, &one, BPF_NOEXIST) == 0;
     }
-    return record_exit(task, last);
+    return record_end(task, last);
 }
 
 /* include/trace/events/task.h: TP_PROTO(struct task_struct *task, const char *comm), before the change. */
 SEC("tp_btf/task_rename")
 int rename_tp(u64* ctx) {
-    struct task_struct* task = (void*)ctx[0];
+    struct task_struct* task = untrusted((void*)ctx[0]);
     if (!wanted(FR_CLASS_RENAME, task)) return 0;
     VITAL_BEGIN(struct fr_rename, e, FR_CLASS_RENAME);
     e->target_tid = (u32)task->pid;

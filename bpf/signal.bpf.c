@@ -47,9 +47,9 @@ static __always_inline void note_kernel_kill(struct task_struct* sender, struct 
 SEC("tp_btf/signal_generate")
 int signal_tp(u64* ctx) {
     int sig = (int)ctx[0];
-    struct task_struct* target = (void*)ctx[2];
+    struct task_struct* target = untrusted((void*)ctx[2]);
     if (sig < 1 || sig > 64) return 0;
-    struct task_struct* sender = current_task();
+    struct task_struct* sender = untrusted(current_task());
     if (sig == SIGKILL && ctx[1] == SEND_SIG_PRIV) note_kernel_kill(sender, target);
     if (!wanted(FR_CLASS_SIGNAL, target) && !wanted(FR_CLASS_SIGNAL, sender)) return 0;
 

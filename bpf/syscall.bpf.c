@@ -262,7 +262,7 @@ SEC("tp_btf/sys_enter")
 int sys_enter_tp(u64* ctx) {
     struct pt_regs* regs = (void*)ctx[0];
     u32 nr = (u32)ctx[1];
-    struct task_struct* task = current_task();
+    struct task_struct* task = untrusted(current_task());
     struct fr_control* c = control_now();
     if (!c || (u32)task->tgid == c->recorder_pid) return 0;
     if (!current_in_scope(c, task)) return 0;
@@ -381,7 +381,7 @@ SEC("tp_btf/sys_exit")
 int sys_exit_tp(u64* ctx) {
     struct pt_regs* regs = (void*)ctx[0];
     s64 result = (s64)ctx[1];
-    struct task_struct* task = current_task();
+    struct task_struct* task = untrusted(current_task());
     u32 tid = (u32)task->pid;
     struct fr_syscall_entry* entry = entry_slot(tid);
     struct fr_control* c = control_now();

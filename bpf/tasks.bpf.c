@@ -15,6 +15,7 @@ SEC("iter/task")
 int tasks_iter(struct bpf_iter__task* ctx) {
     struct task_struct* task = ctx->task;
     if (!task) return 0;
+    task = untrusted(task);
     u32 state = task->__state;
     bool blocked = (state & TASK_UNINTERRUPTIBLE) && !(state & TASK_NOLOAD);
     bool leader = task->pid == task->tgid;

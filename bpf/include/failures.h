@@ -142,7 +142,7 @@ static __always_inline bool failure_is_told(u32 tid, u32 nr) {
 
 static __noinline int record_failed_memory(struct fr_syscall_entry* entry, s64 result, u32 kind,
                                            struct fr_alloc_failure* e) {
-    struct task_struct* task = current_task();
+    struct task_struct* task = untrusted(current_task());
     struct kernfs_node* full = NULL;
     if (!entry) return 0;
     u64 left_out = 0;
@@ -218,7 +218,7 @@ static __always_inline void blob_argv(struct draft* d, u64 array) {
 }
 
 static __noinline int record_failed_exec(struct fr_syscall_entry* entry, s64 result, struct fr_exec_failed* e) {
-    struct task_struct* task = current_task();
+    struct task_struct* task = untrusted(current_task());
     if (!entry) return 0;
     u64 left_out = 0;
     if (!wanted(FR_CLASS_EXEC_FAILED, task)) return 0;

@@ -329,6 +329,7 @@ void Probes::Impl::set_sizes() {
     s.rodata->string_limit = options.string_limit;
     s.rodata->record_durations = options.durations;
     s.rodata->page_shift = static_cast<uint32_t>(std::countr_zero(static_cast<uint64_t>(sysconf(_SC_PAGESIZE))));
+    s.rodata->has_rdonly_cast = btf__find_by_name_kind(kernel_btf.get(), "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
     s.rodata->scope_count = static_cast<uint32_t>(options.scope.size());
     for (size_t i = 0; i < options.scope.size(); ++i) {
         s.rodata->scope_level[i] = options.scope[i].level;
