@@ -12,9 +12,10 @@ static __always_inline u64 bytes_of_pages(u64 pages) { return pages << (page_shi
  * is read by plain loads, which it catches when they fault (PROBE_MEM, kernel/bpf/verifier.c). BPF_CORE_READ() calls a
  * helper for every arrow, some 25 ns each. */
 
-/* The same task, of which the verifier does not ask what of the things that hang on it may be trusted: it searches all of
- * the kernel's types by name, up to five times, for each pointer loaded from a task that is (6.18:
- * btf_nested_type_is_trusted()), a third of a millisecond each. bpf_rdonly_cast(): 6.2; before that nothing is searched. */
+/* The same task, of which the verifier does not ask what of the things that hang on it may be trusted: it searches all
+ * of the kernel's types by name, up to five times, for each pointer loaded from a task that is (6.18:
+ * btf_nested_type_is_trusted()), a third of a millisecond each. bpf_rdonly_cast(): 6.2; before that nothing is
+ * searched. */
 extern void* bpf_rdonly_cast(const void* obj, u32 btf_id) __ksym __weak;
 static __always_inline struct task_struct* untrusted(struct task_struct* task) {
     return has_rdonly_cast ? bpf_rdonly_cast(task, bpf_core_type_id_kernel(struct task_struct)) : task;

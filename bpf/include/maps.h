@@ -154,6 +154,6 @@ FR_SHARED const volatile __u32 string_limit;     /* bytes of a system call's str
 FR_SHARED const volatile __u32 record_durations; /* 0: nothing is attached to sys_enter but what must be */
 FR_SHARED const volatile __u32 page_shift;       /* of a page of this kernel: 12 for 4 KiB, 16 for 64 KiB */
 
-FR_SHARED const volatile __u32 has_rdonly_cast;  /* the kernel function of that name is there (6.2) */
+FR_SHARED const volatile __u32 has_rdonly_cast; /* the kernel function of that name is there (6.2) */
 
 #endif /* FLIGHTREC_MAPS_H */

@@ -61,12 +61,17 @@ Result<int> run(bool as_json) {
     utsname name{};
     uname(&name);
     if (as_json) {
-        puts(json{{"kernel", name.release}, {"architecture", name.machine}, {"capabilities", to_json(probes.report())}}
+        puts(json{{"kernel", name.release},
+                  {"architecture", name.machine},
+                  {"bpf_rdonly_cast", probes.casts()},
+                  {"capabilities", to_json(probes.report())}}
                  .dump(2)
                  .c_str());
     } else {
         fmt::print("kernel {} ({})\n", name.release, name.machine);
         print(probes.report());
+        fmt::print("start: {}\n", probes.casts() ? "bpf_rdonly_cast is there"
+                                                 : "no bpf_rdonly_cast; loses: nothing before 6.2, later some 100 ms");
     }
     return exit_ok;
 }

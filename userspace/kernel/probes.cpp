@@ -102,6 +102,9 @@ uint64_t layout_signature(const ProbeOptions& o, uint32_t cpus) {
     return hash;
 }
 
+// A kernel function of 6.2 (bpf/include/filter.h: untrusted()).
+bool has_rdonly_cast(const btf* kernel) { return btf__find_by_name_kind(kernel, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0; }
+
 bool is_power_of_two(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
 uint32_t ring_value_size(uint32_t ring, uint32_t slack) { return FR_RING_HEAD_SIZE + ring + slack; }
@@ -329,7 +332,7 @@ void Probes::Impl::set_sizes() {
     s.rodata->string_limit = options.string_limit;
     s.rodata->record_durations = options.durations;
     s.rodata->page_shift = static_cast<uint32_t>(std::countr_zero(static_cast<uint64_t>(sysconf(_SC_PAGESIZE))));
-    s.rodata->has_rdonly_cast = btf__find_by_name_kind(kernel_btf.get(), "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+    s.rodata->has_rdonly_cast = has_rdonly_cast(kernel_btf.get());
     s.rodata->scope_count = static_cast<uint32_t>(options.scope.size());
     for (size_t i = 0; i < options.scope.size(); ++i) {
         s.rodata->scope_level[i] = options.scope[i].level;
@@ -619,6 +622,7 @@ uint64_t Probes::memory() const {
            impl_->rules_map.length + impl_->control_map.length +
            uint64_t{FR_SCRATCH_COUNT} * FR_SCRATCH_SIZE * impl_->cpus;
 }
+bool Probes::casts() const { return has_rdonly_cast(impl_->kernel_btf.get()); }
 uint32_t Probes::cpus() const { return impl_->cpus; }
 uint32_t Probes::online_cpus() const {
     const long online = sysconf(_SC_NPROCESSORS_ONLN);

@@ -74,7 +74,10 @@ class Probes {
     [[nodiscard]] std::span<fr_syscall_rule> rules();
     [[nodiscard]] std::span<const fr_syscall_entry> entries() const;  // calls that have not returned
     [[nodiscard]] std::span<const fr_thread_calls> thread_calls() const;
-    [[nodiscard]] uint64_t memory() const;       // bytes of kernel memory in maps
+    [[nodiscard]] uint64_t memory() const;  // bytes of kernel memory in maps
+    // The programs walk from tasks by bpf_rdonly_cast(). Without it (before 6.2, where nothing is lost by that) the
+    // kernel's verifier searches all of its types for every pointer, and a start takes some 100 ms longer.
+    [[nodiscard]] bool casts() const;
     [[nodiscard]] uint32_t cpus() const;         // possible ones: as many rings
     [[nodiscard]] uint32_t online_cpus() const;  // when the programs were loaded
     // Attaches and detaches the programs of system calls while all others go on; the entry is attached only with the

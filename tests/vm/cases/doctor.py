@@ -18,5 +18,6 @@ def check(run):
     # are taken by their best variant.
     missing = [line for line in text.splitlines() if line.startswith("NO")]
     run.expect(not missing, f"not available: {missing}")
+    run.expect("start: no bpf_rdonly_cast" in text, f"the cast is of 6.2, and not missed here:\n{text}")
     for way in ("fentry out_of_memory", "fentry exit_mm_release", "kprobe warn_alloc", "kprobe slab_out_of_memory"):
         run.expect(f"+ {way}" in text, f"{way} is not taken:\n{text}")
