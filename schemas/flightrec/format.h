@@ -24,6 +24,10 @@
 #define FR_SEGMENT_SIZE_MIN (64u << 10)
 #define FR_SEGMENT_SIZE_MAX (64u << 20)
 #define FR_WINDOW_SIZE_MIN (4u << 20)
+#define FR_SUMMARY_MAX 8192u /* of the content of a summary's frame */
+
+#define FR_SUMMARY_MAGIC 0x184d2a5bu /* of the skippable zstd frame that a summary stands in (RFC 8878, 3.1.2) */
+#define FR_SUMMARY_VERSION 1u
 
 enum fr_file_kind {
     FR_FILE_WINDOW = 1,
@@ -40,6 +44,10 @@ enum fr_codec {
     FR_CODEC_NONE = 0,
     FR_CODEC_ZSTD = 1,
 };
+
+/* Flags of a summary: what its lists do not tell. */
+#define FR_SUMMARY_ENTRIES (1u << 0)          /* some record is SYSCALL_ENTER */
+#define FR_SUMMARY_DURATION_UNKNOWN (1u << 1) /* some other record has no entry time */
 
 struct fr_file_header {
     char magic[8];

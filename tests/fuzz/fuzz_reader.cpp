@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as a flight file. Hashes are made to fit first, so that the fuzzer gets behind them.
+// Any bytes as a flight file. Hashes are made to fit first, so that the fuzzer gets behind them. What a summary says of
+// a block that is without damage must be so.
 #include <cstring>
 #include <vector>
 
@@ -20,6 +21,14 @@ bool get(const std::vector<std::byte>& bytes, size_t at, T& value) {
     return true;
 }
 
+void seal_summary(const fr_block_header& block, std::span<std::byte> payload) {
+    const size_t size = summary_size(payload);
+    if (size < 16) return;
+    const std::array<uint64_t, 4> of{block.events, block.first_ns, block.last_ns, block.raw_size};
+    const uint64_t hash = hash64(std::as_bytes(std::span(of)), payload.subspan(8, size - 16));
+    std::memcpy(payload.data() + size - sizeof hash, &hash, sizeof hash);
+}
+
 void seal(std::vector<std::byte>& bytes) {
     fr_file_header file;
     if (!get(bytes, 0, file)) return;
@@ -36,8 +45,10 @@ void seal(std::vector<std::byte>& bytes) {
         fr_block_header block;
         if (!get(bytes, at, block) || block.magic != FR_BLOCK_MAGIC) continue;
         const size_t payload = at + sizeof block;
-        if (block.stored_size <= bytes.size() - payload)
+        if (block.stored_size <= bytes.size() - payload) {
+            seal_summary(block, std::span(bytes).subspan(payload, block.stored_size));
             block.payload_hash = hash64(std::span(bytes).subspan(payload, block.stored_size));
+        }
         block.hash = header_hash(block);
         std::memcpy(bytes.data() + at, &block, sizeof block);
     }
@@ -65,6 +76,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         processes->apply(*event);
         cgroups->apply(*event);
     }
+    // Blocks without process 1 may be left out, its events may not.
+    options.vital = options.keyframes = false;
+    size_t calls = 0, found = 0;
+    auto all = file->read(options);
+    while (const auto event = all.next()) calls += event->head().pid == 1;
+    options.wanted = [](const BlockInfo&, const BlockSummary& summary) {
+        return std::any_of(summary.threads.begin(), summary.threads.end(), [](const auto& t) { return t.pid == 1; });
+    };
+    auto some = file->read(options);
+    while (const auto event = some.next()) found += event->head().pid == 1;
+    if (all.damage().none() && some.damage().none() && found != calls) __builtin_trap();
     (void)verify(*file);
     (void)file->boot_of_realtime(file->realtime_of(last));
     return 0;

@@ -90,6 +90,9 @@ class BlockDecoder {
     // fixed_size: the file header's table. The result is valid until the next decode().
     Result<std::span<const EventRef>> decode(const fr_block_header& header, std::span<const std::byte> payload,
                                              std::span<const uint16_t, 64> fixed_size);
+    // False when the block decoded last had a summary that tells something else than what is in it: whoever leaves out
+    // blocks by their summaries would miss events of it. The events themselves are as good as any.
+    [[nodiscard]] bool summary_fits() const;
 
   private:
     struct Impl;

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "userspace/flight/block.h"
+#include "userspace/flight/block_summary.h"
 #include "userspace/flight/bytes.h"
 #include "userspace/flight/syscall_decoder.h"
 #include "userspace/flight/zstd_context.h"
@@ -20,6 +21,7 @@ struct BlockDecoder::Impl {
     DecodedRecords records;
     std::vector<DecodedRecords::Entry> scratch;
     std::vector<EventRef> refs;
+    bool summary_fits = true;
 
     Result<std::span<const std::byte>> unpack(const fr_block_header& header, std::span<const std::byte> payload);
     Result<void> read_rows(std::span<const std::byte> raw_bytes, uint32_t events);
@@ -124,11 +126,13 @@ Result<std::span<const EventRef>> BlockDecoder::decode(const fr_block_header& he
     Impl& s = *impl_;
     s.records.entries.clear();
     s.records.used = 0;
+    s.summary_fits = true;
     FR_ASSIGN(const auto raw, s.unpack(header, payload));
     const bool columns = header.kind == FR_BLOCK_SYSCALLS;
     if (columns) {
         if (!s.syscalls) s.syscalls = std::make_unique<SyscallDecoder>();
         FR_TRY(s.syscalls->decode(raw, header.events, s.records));
+        if (const auto summary = read_summary(header, payload)) s.summary_fits = s.syscalls->fits(*summary);
     } else if (header.kind == FR_BLOCK_EVENTS || header.kind == FR_BLOCK_KEYFRAME) {
         FR_TRY(s.read_rows(raw, header.events));
     } else {
@@ -138,5 +142,7 @@ Result<std::span<const EventRef>> BlockDecoder::decode(const fr_block_header& he
     s.refer(columns ? s.records.bytes.get() : raw.data(), columns, fixed_size);
     return std::span<const EventRef>(s.refs);
 }
+
+bool BlockDecoder::summary_fits() const { return impl_->summary_fits; }
 
 }  // namespace flightrec::flight

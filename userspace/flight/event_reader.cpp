@@ -41,6 +41,7 @@ struct EventReader::Impl {
     bool in_keyframe = false;
     bool began = false;
     uint64_t lost = 0;
+    BlockCounts counts;
     Damage damage;
 
     // The standard heap keeps the largest on top: "less" is "later".
@@ -48,6 +49,7 @@ struct EventReader::Impl {
         return a->time() != b->time() ? a->time() > b->time() : a->order > b->order;
     }
     void plan();
+    [[nodiscard]] bool left_out(const BlockInfo& block) const;
     void choose_keyframe();
     std::unique_ptr<Open> open_block(const BlockInfo& block);
     void skip_early(Open& open) const;
@@ -72,6 +74,13 @@ void EventReader::Impl::choose_keyframe() {
                  FlightFile::Impl::is_keyframe);
 }
 
+// A summary that cannot be trusted leaves nothing out: the block is read, and what is wrong with it shows.
+bool EventReader::Impl::left_out(const BlockInfo& block) const {
+    if (!options.wanted || block.header.kind != FR_BLOCK_SYSCALLS) return false;
+    const auto summary = file->read_summary(block);
+    return summary && !options.wanted(block, *summary);
+}
+
 void EventReader::Impl::plan() {
     if (options.keyframes) choose_keyframe();
     uint64_t order = 0;
@@ -80,6 +89,10 @@ void EventReader::Impl::plan() {
         for (const auto& block : segment.blocks) {
             if (FlightFile::Impl::is_keyframe(block) || block.header.events == 0) continue;
             if (block.header.last_ns < options.from_ns || block.header.first_ns > options.to_ns) continue;
+            if (left_out(block)) {
+                ++counts.left_out;
+                continue;
+            }
             waiting.push_back({block, order++});
         }
     }
@@ -114,6 +127,7 @@ std::unique_ptr<EventReader::Impl::Open> EventReader::Impl::open_block(const Blo
         idle.push_back(std::move(open));
         return nullptr;
     }
+    if (!open->decoder.summary_fits()) add_damage(damage, block.file_offset, 0, summary_wrong(block.header));
     open->events = *events;
     open->at = 0;
     open->bytes = 0;  // decoded: columns grow to many times their payload
@@ -147,6 +161,7 @@ void EventReader::Impl::admit() {
         auto open = open_block(next.block);
         const uint64_t order = next.order;
         waiting.pop_back();
+        ++counts.read;
         if (!open) continue;
         skip_early(*open);
         if (open->at == open->events.size()) {
@@ -207,6 +222,7 @@ EventReader::~EventReader() = default;
 std::optional<EventRef> EventReader::next() { return impl_->next(); }
 bool EventReader::in_keyframe() const { return impl_->in_keyframe; }
 uint64_t EventReader::blocks_lost() const { return impl_->lost; }
+BlockCounts EventReader::blocks() const { return impl_->counts; }
 const Damage& EventReader::damage() const { return impl_->damage; }
 
 EventReader FlightFile::read(const ReadOptions& options) const {

@@ -39,6 +39,8 @@ struct FlightFile::Impl {
 
     // Copies the payload and checks it. lost: the place has been overwritten by a later lap. `what`: what is wrong.
     BlockState read_payload(const BlockInfo& block, std::vector<std::byte>& to, std::string& what) const;
+    // The summary that the block begins with, where it can be trusted.
+    [[nodiscard]] std::optional<BlockSummary> read_summary(const BlockInfo& block) const;
     // Decodes what read_payload() gave. Code::corrupt also when an event lies outside the times of the header: blocks
     // are put in order by these.
     Result<std::span<const EventRef>> decode(BlockDecoder& with, const fr_block_header& block,

@@ -157,6 +157,21 @@ BlockState FlightFile::Impl::read_payload(const BlockInfo& block, std::vector<st
     return BlockState::damaged;
 }
 
+std::optional<BlockSummary> FlightFile::Impl::read_summary(const BlockInfo& block) const {
+    const fr_block_header& h = block.header;
+    std::array<uint32_t, 2> frame{};
+    if (h.kind != FR_BLOCK_SYSCALLS || h.codec != FR_CODEC_ZSTD || h.stored_size < sizeof frame) return std::nullopt;
+    if (!source.read_value(block.file_offset + sizeof h, frame) || frame[0] != FR_SUMMARY_MAGIC ||
+        frame[1] > FR_SUMMARY_MAX || sizeof frame + frame[1] > h.stored_size)
+        return std::nullopt;
+    std::array<std::byte, summary_bound> bytes;
+    const auto whole = std::span(bytes).first(sizeof frame + frame[1]);
+    if (!source.read(block.file_offset + sizeof h, whole)) return std::nullopt;
+    return flight::read_summary(h, whole);
+}
+
+std::optional<BlockSummary> FlightFile::summary(const BlockInfo& block) const { return impl_->read_summary(block); }
+
 Result<std::span<const EventRef>> FlightFile::Impl::decode(BlockDecoder& with, const fr_block_header& block,
                                                            std::span<const std::byte> bytes) const {
     FR_ASSIGN(const auto events, with.decode(block, bytes, fixed_sizes()));

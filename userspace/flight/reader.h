@@ -16,6 +16,7 @@
 #include "schemas/flightrec/format.h"
 #include "userspace/base/result.h"
 #include "userspace/flight/block.h"
+#include "userspace/flight/block_summary.h"
 #include "userspace/flight/event_ref.h"
 #include "userspace/flight/ledger.h"
 
@@ -54,6 +55,14 @@ struct ReadOptions {
     // Yield one keyframe's records first (before any event, with their own time): of the last vital segment that was
     // begun at or before from_ns and has one, else of the first that has one.
     bool keyframes = true;
+    // Asked of each SYSCALLS block that has a summary; false: the block is not read. Empty: all are wanted.
+    std::function<bool(const BlockInfo&, const BlockSummary&)> wanted{};
+};
+
+// Blocks of an EventReader's times and tracks, keyframes apart.
+struct BlockCounts {
+    uint64_t read = 0;
+    uint64_t left_out = 0;  // by ReadOptions::wanted
 };
 
 // Yields events in order of time_ns over all tracks and CPUs; ties in the order of the file. Reads a block when its
@@ -69,6 +78,7 @@ class EventReader {
     [[nodiscard]] bool in_keyframe() const;
     // A block of a live window that was overwritten while reading counts here, not as damage.
     [[nodiscard]] uint64_t blocks_lost() const;
+    [[nodiscard]] BlockCounts blocks() const;
     [[nodiscard]] const Damage& damage() const;
 
   private:
@@ -110,6 +120,9 @@ class FlightFile {
     // Decodes one block (hash checked). Valid until the next call.
     Result<std::span<const EventRef>> decode(const BlockInfo& block);
 
+    // What a block says it holds, without decoding it; nullopt when it does not say so.
+    [[nodiscard]] std::optional<BlockSummary> summary(const BlockInfo& block) const;
+
     // Wall clock for a boot time, through the clock pairs of the segments and CLOCK markers seen in the file.
     [[nodiscard]] uint64_t realtime_of(uint64_t boot_ns) const;
     [[nodiscard]] uint64_t boot_of_realtime(uint64_t realtime_ns) const;        // the last one, where there are two
@@ -135,6 +148,7 @@ struct Verification {
     std::array<Line, FR_CLASS_COUNT> line{};
     Damage damage;
     uint64_t lost_blocks = 0;  // live window: overwritten while it was being verified
+    uint64_t summaries = 0;    // blocks with one
     uint64_t segments = 0, blocks = 0, events = 0, keyframe_records = 0, stored_bytes = 0, raw_bytes = 0;
     uint64_t syscall_events = 0, syscall_stored_bytes = 0;
     // Sequences missing between the first and the last segment of a track.

@@ -33,6 +33,11 @@ void add_damage(Damage& damage, uint64_t offset, uint64_t bytes, std::string wha
     if (damage.items.size() < 100) damage.items.push_back({offset, bytes, std::move(what)});
 }
 
+std::string summary_wrong(const fr_block_header& header) {
+    return fmt::format("segment {}, block {}: its summary tells something else than what is in it",
+                       header.segment_sequence, header.index);
+}
+
 std::optional<fr_segment_header> SegmentScan::header_at(uint64_t file_offset) const {
     fr_segment_header h;
     if (!source_.read_value(file_offset, h) || h.magic != FR_SEGMENT_MAGIC || h.hash != header_hash(h))

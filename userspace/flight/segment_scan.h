@@ -11,6 +11,8 @@
 namespace flightrec::flight {
 
 void add_damage(Damage& damage, uint64_t offset, uint64_t bytes, std::string what);
+// What is to be said of a block whose summary contradicts its events.
+[[nodiscard]] std::string summary_wrong(const fr_block_header& header);
 
 class SegmentScan {
   public:

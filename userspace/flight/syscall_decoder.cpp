@@ -49,6 +49,7 @@ Result<void> SyscallDecoder::open(std::span<const std::byte> raw, uint32_t event
 
 Result<void> SyscallDecoder::decode(std::span<const std::byte> raw, uint32_t events, DecodedRecords& out) {
     model_.reset();
+    counts_.reset();
     shapes_.clear();
     kinds_.clear();
     strings_.clear();
@@ -269,6 +270,7 @@ const char* SyscallDecoder::decode_event(DecodedRecords& out, uint16_t cpu) {
     call.event.tid = t.tid;
     call.event.pid = t.pid;
     call.enter_ns = shape.has_entry ? entry : 0;
+    counts_.add(shape.cls, static_cast<int64_t>(v[value_result]), call.enter_ns, time);
     call.result = static_cast<__s64>(v[value_result]);
     call.nr = n.nr;
     call.pad = shape.pad;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "userspace/base/result.h"
+#include "userspace/flight/block_summary.h"
 #include "userspace/flight/bytes.h"
 #include "userspace/flight/syscall_model.h"
 
@@ -33,6 +34,8 @@ class SyscallDecoder {
   public:
     // raw: the decompressed payload. Appends to out. The first thing that does not fit is Code::corrupt.
     Result<void> decode(std::span<const std::byte> raw, uint32_t events, DecodedRecords& out);
+    // Whether a summary tells what was decoded last.
+    [[nodiscard]] bool fits(const BlockSummary& summary) { return counts_.equals(summary, model_); }
 
   private:
     struct Shape {
@@ -59,6 +62,7 @@ class SyscallDecoder {
     ByteStream& numbered(size_t kind, uint32_t number) { return numbered_[kind * number_count_ + number]; }
 
     SyscallModel model_;
+    SummaryCounts counts_;
     std::array<ByteStream, common_streams> common_;
     std::vector<ByteStream> numbered_;
     uint32_t number_count_ = 0;

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "userspace/flight/block.h"
+#include "userspace/flight/block_summary.h"
 #include "userspace/flight/bytes.h"
 #include "userspace/flight/clock_tick.h"
 #include "userspace/flight/syscall_model.h"
@@ -21,6 +22,8 @@ constexpr size_t chunk_size = 256;
 constexpr size_t chunks_per_event = 40;
 // A stream of at least this size gets entropy tables of its own.
 constexpr size_t cut_size = 2048;
+// A smaller block has no summary: it would be a good part of it, and decoding takes next to no time.
+constexpr size_t summary_events = 512;
 
 struct Chunk {
     uint8_t bytes[chunk_size - 4];
@@ -190,6 +193,7 @@ struct SyscallBlockEncoder::Impl {
     uint64_t tick = 0;      // of this block, 0: none
     uint64_t per_tick = 0;  // 2^64 over the tick: from 2^-20 ns to ticks
     uint64_t tick_misses = 0;
+    SummaryCounts counts;
     fr_block_header header{};
     std::array<uint32_t, FR_CLASS_COUNT> by_class{};
     std::vector<uint8_t> raw, out;
@@ -207,7 +211,7 @@ struct SyscallBlockEncoder::Impl {
           shape_bytes(64u << 10),
           bits((events * 8) / 8 + 64),
           raw(raw_capacity()),
-          out(Compressor::bound(raw.size(), 64 + pool.bytes() / cut_size)),
+          out(summary_bound + Compressor::bound(raw.size(), 64 + pool.bytes() / cut_size)),
           compressor(std::move(zstd)) {
         cpus.reserve(max_runs);
         restart();
@@ -236,6 +240,7 @@ struct SyscallBlockEncoder::Impl {
         tick = ticks.tick();
         per_tick = tick != 0 ? std::numeric_limits<uint64_t>::max() / tick : 0;
         tick_misses = 0;
+        counts.reset();
         header = {};
         header.first_ns = header.first_enter_ns = std::numeric_limits<uint64_t>::max();
         by_class = {};
@@ -280,6 +285,7 @@ struct SyscallBlockEncoder::Impl {
     void put_times(const fr_syscall& call, ThreadState& t, Numbered& to);
     std::span<const std::byte> lay_out();
     EncodedBlock finish();
+    [[nodiscard]] size_t payload_bound() const { return out.size() - summary_bound; }
 };
 
 // Takes the bytes behind the fixed part apart into blobs. Anything but a row of blobs that fills them exactly, padded
@@ -582,8 +588,10 @@ EncodedBlock SyscallBlockEncoder::Impl::finish() {
     if (event_count == 0) block.header.first_ns = 0;
     if (block.header.first_enter_ns == std::numeric_limits<uint64_t>::max())
         block.header.first_enter_ns = block.header.first_ns;
+    const size_t summary = event_count < summary_events ? 0 : counts.write(block.header, model, out);
+    const std::span frame = std::span(out).subspan(summary);
     // The same walk as lay_out(): each group of streams, and each long stream, ends its zstd block.
-    compressor.begin(std::as_writable_bytes(std::span(out)), raw_bytes.size());
+    compressor.begin(std::as_writable_bytes(frame), raw_bytes.size());
     size_t from = 0, to = raw_bytes.size();
     const auto cut_at = [&](size_t end) {
         if (end - from < cut_size) return;
@@ -613,8 +621,10 @@ EncodedBlock SyscallBlockEncoder::Impl::finish() {
     }
     compressor.add(raw_bytes.subspan(from), false);
     const size_t size = compressor.end();
-    block.payload = std::as_bytes(std::span(out.data(), size));
-    block.header.stored_size = static_cast<__u32>(size);
+    // Next to the bound, which no real block is, there is no room for both.
+    const bool both = summary + size <= payload_bound();
+    block.payload = std::as_bytes(both ? std::span(out).first(summary + size) : frame.first(size));
+    block.header.stored_size = static_cast<__u32>(block.payload.size());
     block.header.payload_hash = hash64(block.payload);
     block.by_class = by_class;
     ticks.block_done(2 * event_count, tick_misses);
@@ -671,6 +681,7 @@ bool SyscallBlockEncoder::add(std::span<const std::byte> record) {
     mask |= s.put_values(call, thread_index, number_index, string);
     to.stream[stream_mask].put(s.pool, mask);
     s.put_times(call, t, to);
+    s.counts.add(call.event.cls, call.result, call.enter_ns, call.event.time_ns);
     ++s.event_count;
     ++s.run_events;
     s.decoded_bytes += record.size();
@@ -680,7 +691,7 @@ bool SyscallBlockEncoder::add(std::span<const std::byte> record) {
 
 bool SyscallBlockEncoder::empty() const { return impl_->event_count == 0; }
 size_t SyscallBlockEncoder::events() const { return impl_->event_count; }
-size_t SyscallBlockEncoder::payload_bound() const { return impl_->out.size(); }
+size_t SyscallBlockEncoder::payload_bound() const { return impl_->payload_bound(); }
 const std::array<uint32_t, FR_CLASS_COUNT>& SyscallBlockEncoder::by_class() const { return impl_->by_class; }
 EncodedBlock SyscallBlockEncoder::finish() { return impl_->finish(); }
 

@@ -119,6 +119,8 @@ Verification verify_once(const FlightFile::Impl& file) {
                                                      : what);
                 continue;
             }
+            if (!decoder.summary_fits()) add_damage(out.damage, block.file_offset, 0, summary_wrong(h));
+            if (summary_size(payload) != 0 && h.kind == FR_BLOCK_SYSCALLS) ++out.summaries;
             out.stored_bytes += h.header_size + h.stored_size;
             out.raw_bytes += h.raw_size;
             if (h.kind == FR_BLOCK_KEYFRAME) {
