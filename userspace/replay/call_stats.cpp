@@ -49,7 +49,7 @@ std::vector<CallStats::Call> CallStats::sorted() const {
     return out;
 }
 
-void CallStats::append_text(std::string& out, schemas::Arch arch) const {
+void CallStats::append_text(std::string& out, schemas::Arch arch, const flight::BlockCounts& blocks) const {
     auto it = std::back_inserter(out);
     fmt::format_to(it, "{:>12} {:>10} {:>10} {:>10} {:>8}  {}\n", "seconds", "us/call", "longest us", "calls", "errors",
                    "syscall");
@@ -69,9 +69,12 @@ void CallStats::append_text(std::string& out, schemas::Arch arch) const {
     out += '\n';
     for (uint8_t cls = 1; cls < FR_CLASS_COUNT; ++cls)
         if (by_class_[cls] != 0) fmt::format_to(it, "{:>12}  {}\n", by_class_[cls], flight::class_name(cls));
+    if (blocks.left_out != 0)
+        fmt::format_to(it, "\n{} of {} blocks of system calls were read: the others hold nothing of this\n",
+                       blocks.read, blocks.read + blocks.left_out);
 }
 
-void CallStats::append_json(std::string& out, schemas::Arch arch) const {
+void CallStats::append_json(std::string& out, schemas::Arch arch, const flight::BlockCounts& blocks) const {
     JsonLine json(out);
     json.open();
     json.key("classes").open();
@@ -91,6 +94,10 @@ void CallStats::append_json(std::string& out, schemas::Arch arch) const {
     }
     json.close(']');
     json.number("other_calls", other_calls_);
+    json.key("call_blocks").open();
+    json.number("read", blocks.read);
+    json.number("left_out", blocks.left_out);
+    json.close();
     json.close();
     out += '\n';
 }

@@ -9,6 +9,7 @@
 
 #include "schemas/syscalls/syscalls.h"
 #include "userspace/flight/event_ref.h"
+#include "userspace/flight/reader.h"
 #include "userspace/replay/json_line.h"
 
 namespace flightrec::replay {
@@ -17,9 +18,9 @@ class CallStats {
   public:
     void add(const flight::EventRef& event);
     // Two tables, the most expensive call first.
-    void append_text(std::string& out, schemas::Arch arch) const;
+    void append_text(std::string& out, schemas::Arch arch, const flight::BlockCounts& blocks) const;
     // One object; schemas/json/stats.schema.json.
-    void append_json(std::string& out, schemas::Arch arch) const;
+    void append_json(std::string& out, schemas::Arch arch, const flight::BlockCounts& blocks) const;
 
   private:
     struct Call {

@@ -23,6 +23,12 @@ class EarlyNames {
         return it == names_.end() ? std::string_view{} : std::string_view(it->second);
     }
 
+    // Calls each(tid, name) for all that are known.
+    template <class Each>
+    void for_each(Each&& each) const {
+        for (const auto& [tid, name] : names_) each(tid, std::string_view(name));
+    }
+
   private:
     void told(uint32_t tid, std::string_view comm);
     std::unordered_set<uint32_t> told_;

@@ -12,20 +12,22 @@ flight::ReadOptions vital_options(uint64_t to_ns) {
     return options;
 }
 
-flight::ReadOptions call_options(uint64_t from_ns, uint64_t to_ns) {
+flight::ReadOptions call_options(uint64_t from_ns, uint64_t to_ns, EventSource::Wanted wanted) {
     flight::ReadOptions options;
     options.from_ns = from_ns;
     options.to_ns = to_ns;
     options.vital = false;
+    options.wanted = std::move(wanted);
     options.keyframes = false;
     return options;
 }
 
 }  // namespace
 
-EventSource::EventSource(const flight::FlightFile& file, uint64_t calls_from_ns, uint64_t to_ns, bool calls)
+EventSource::EventSource(const flight::FlightFile& file, uint64_t calls_from_ns, uint64_t to_ns, Wanted wanted,
+                         bool calls)
     : file_(file), vital_(file.read(vital_options(to_ns))) {
-    if (calls) calls_ = file.read(call_options(calls_from_ns, to_ns));
+    if (calls) calls_ = file.read(call_options(calls_from_ns, to_ns, std::move(wanted)));
 }
 
 std::optional<flight::EventRef> EventSource::next() {
@@ -44,6 +46,8 @@ std::optional<flight::EventRef> EventSource::next() {
 }
 
 uint64_t EventSource::blocks_lost() const { return vital_.blocks_lost() + (calls_ ? calls_->blocks_lost() : 0); }
+
+flight::BlockCounts EventSource::call_blocks() const { return calls_ ? calls_->blocks() : flight::BlockCounts{}; }
 
 flight::Damage EventSource::damage() const {
     flight::Damage out = file_.damage();

@@ -13,12 +13,15 @@ namespace flightrec::replay {
 
 class EventSource {
   public:
-    // Vital events up to to_ns; system calls of [calls_from_ns, to_ns], none when `calls` is false.
-    EventSource(const flight::FlightFile& file, uint64_t calls_from_ns, uint64_t to_ns, bool calls);
+    using Wanted = std::function<bool(const flight::BlockInfo&, const flight::BlockSummary&)>;
+    // Vital events up to to_ns; system calls of [calls_from_ns, to_ns] in the blocks that are wanted (empty: all), none
+    // when `calls` is false.
+    EventSource(const flight::FlightFile& file, uint64_t calls_from_ns, uint64_t to_ns, Wanted wanted, bool calls);
     // Valid until the next call.
     std::optional<flight::EventRef> next();
     [[nodiscard]] bool in_keyframe() const { return keyframe_; }
     [[nodiscard]] uint64_t blocks_lost() const;
+    [[nodiscard]] flight::BlockCounts call_blocks() const;
     // Of the file and of what was read.
     [[nodiscard]] flight::Damage damage() const;
 

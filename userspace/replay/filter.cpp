@@ -174,6 +174,26 @@ Result<EventFilter> EventFilter::make(const FilterOptions& options, const Timeli
     return out;
 }
 
+bool EventFilter::narrows_calls() const {
+    return by_syscall_ || failed_ || !errnos_.empty() || slower_than_ns_ || !pids_.empty() || !tids_.empty() ||
+           needs_vital_track();
+}
+
+bool EventFilter::may_match(const flight::BlockSummary& summary) const {
+    if (by_syscall_ && std::none_of(summary.numbers.begin(), summary.numbers.end(),
+                                    [&](uint32_t nr) { return nr < by_syscall_->size() && (*by_syscall_)[nr]; }))
+        return false;
+    if (failed_ && summary.errors.empty()) return false;
+    if (!errnos_.empty() &&
+        std::none_of(errnos_.begin(), errnos_.end(), [&](int error) { return summary.has_error(error); }))
+        return false;
+    return !slower_than_ns_ || summary.longest_ns >= *slower_than_ns_ ||
+           (summary.flags & (FR_SUMMARY_DURATION_UNKNOWN | FR_SUMMARY_ENTRIES)) != 0;
+}
+
+bool EventFilter::comm_is_wanted(std::string_view comm) const { return any_glob_matches(comms_, comm); }
+bool EventFilter::cgroup_is_wanted(std::string_view path) const { return any_path_matches(cgroups_, path); }
+
 bool EventFilter::is_loss(const EventRef& event) {
     if (event.head().cls != FR_CLASS_MARKER) return false;
     const auto kind = event.as<fr_marker>().kind;
@@ -345,6 +365,17 @@ bool EventFilter::matches_cgroup(const std::vector<std::string>& wanted, const E
     for (size_t i = 0; i < subjects.count; ++i) {
         const Process* process = state.find(subjects.who[i].pid);
         if (process != nullptr && path_matches(state.cgroup_of(*process))) return true;
+    }
+    return false;
+}
+
+// The same for one life, with all that the whole flight tells of its parents.
+bool EventFilter::descends(const Process& process, const ReplayState& state) const {
+    const Process* at = &process;
+    for (int depth = 0; depth < 4096; ++depth) {
+        if (std::find(trees_.begin(), trees_.end(), at->pid) != trees_.end()) return true;
+        if (at->parent == no_process) return false;
+        at = &state.process(at->parent);
     }
     return false;
 }

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "userspace/flight/block_summary.h"
 #include "userspace/flight/event_ref.h"
 #include "userspace/replay/state.h"
 #include "userspace/replay/timeline.h"
@@ -50,6 +51,12 @@ class EventFilter {
     [[nodiscard]] uint64_t to_ns() const { return to_ns_; }
     // True when no system call can match: the syscall track need not be decoded.
     [[nodiscard]] bool no_syscalls() const { return by_class_ && !(*by_class_)[FR_CLASS_SYSCALL]; }
+    // Whether a block's summary can tell that none of its calls match.
+    [[nodiscard]] bool narrows_calls() const;
+    // Who matches depends on more than pid and tid.
+    [[nodiscard]] bool needs_vital_track() const { return !(comms_.empty() && cgroups_.empty() && trees_.empty()); }
+    // False when no call of such a block matches, whoever made it.
+    [[nodiscard]] bool may_match(const flight::BlockSummary& summary) const;
     // True when the user named this class.
     [[nodiscard]] bool names_class(uint8_t cls) const { return cls < FR_CLASS_COUNT && named_[cls]; }
     // False when every event passes but for the times.
@@ -60,6 +67,7 @@ class EventFilter {
     [[nodiscard]] static bool is_loss(const flight::EventRef& event);
 
   private:
+    friend class Concerned;  // block_choice.cpp: the conditions about processes, asked beforehand
     struct Subject {
         uint32_t pid = 0, tid = 0;
         std::string_view comm;  // as the event tells it; may be empty
@@ -75,6 +83,9 @@ class EventFilter {
     static bool matches_cgroup(const std::vector<std::string>& wanted, const flight::EventRef& event,
                                const Subjects& subjects, const ReplayState& state);
     bool in_tree(uint32_t pid, const ReplayState& state);
+    [[nodiscard]] bool comm_is_wanted(std::string_view comm) const;
+    [[nodiscard]] bool cgroup_is_wanted(std::string_view path) const;
+    [[nodiscard]] bool descends(const Process& process, const ReplayState& state) const;
 
     uint64_t from_ns_ = 0;
     uint64_t to_ns_ = std::numeric_limits<uint64_t>::max();

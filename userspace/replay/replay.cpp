@@ -12,6 +12,7 @@
 
 #include "userspace/base/log.h"
 #include "userspace/flight/event_builder.h"
+#include "userspace/replay/block_choice.h"
 #include "userspace/replay/call_stats.h"
 #include "userspace/replay/event_source.h"
 #include "userspace/replay/flight_info.h"
@@ -80,8 +81,9 @@ class Pass {
         merge_.finish([this](const EventRef& e) { show(e); });
         if (last_) last_->write(out_);
         last_.reset();
-        if (options_.format == Format::stats) stats_.append_text(out_.buffer(), state_.arch());
-        if (options_.format == Format::stats_json) stats_.append_json(out_.buffer(), state_.arch());
+        const auto& blocks = summary.call_blocks;
+        if (options_.format == Format::stats) stats_.append_text(out_.buffer(), state_.arch(), blocks);
+        if (options_.format == Format::stats_json) stats_.append_json(out_.buffer(), state_.arch(), blocks);
     }
     // Counts only matches from there on as found: before it, system calls were not read. Gaps never count.
     void count_from(uint64_t ns) { count_from_ns_ = ns; }
@@ -201,9 +203,13 @@ class MissingMarkers {
     flight::EventBuilder builder_;
 };
 
-void run(Pass& pass, const flight::FlightFile& file, uint64_t calls_from_ns, const Output& out,
-         const std::atomic<bool>& stop) {
-    EventSource source(file, calls_from_ns, pass.filter().to_ns(), !pass.filter().no_syscalls());
+void run(Pass& pass, const flight::FlightFile& file, const BlockChoice& choice, uint64_t calls_from_ns,
+         const Output& out, const std::atomic<bool>& stop) {
+    const auto needed = [&choice](const flight::BlockInfo& block, const flight::BlockSummary&) {
+        return choice.needs(block);
+    };
+    EventSource source(file, calls_from_ns, pass.filter().to_ns(), choice.all() ? EventSource::Wanted{} : needed,
+                       !pass.filter().no_syscalls());
     MissingMarkers missing(missing_parts(file));
     pass.summary.missing = missing.total();
     uint32_t since_check = 0;
@@ -216,6 +222,11 @@ void run(Pass& pass, const flight::FlightFile& file, uint64_t calls_from_ns, con
             if (stop.load(std::memory_order_relaxed) || !out.open()) break;
         }
     }
+    // What is missing behind the last event that had to be read.
+    if (!choice.all() && !stop.load(std::memory_order_relaxed) && out.open())
+        missing.before(std::min(pass.filter().to_ns(), file.last_ns()),
+                       [&](const EventRef& e) { pass.event(e, false); });
+    pass.summary.call_blocks = source.call_blocks();
     pass.summary.blocks_lost = source.blocks_lost();
     pass.summary.damage = source.damage();
 }
@@ -313,7 +324,7 @@ Result<void> follow(Pass& pass, flight::FlightFile& file, const std::string& pat
         log::info("going on with the next recorder");
         if (same_file(*next, file)) continue;
         file = std::move(*next);
-        run(pass, file, 0, out, stop);
+        run(pass, file, {}, 0, out, stop);
     }
     return {};
 }
@@ -328,9 +339,12 @@ Result<ReplaySummary> replay(flight::FlightFile& file, const ReplayOptions& opti
     FR_ASSIGN(const EventFilter filter, EventFilter::make(options.filter, timeline, clock, arch));
     const auto symbols =
         options.symbols ? std::make_unique<Symbolizer>(file, Symbolizer::Options{options.debug_directories}) : nullptr;
+    const bool names = options.format == Format::json || (options.format == Format::text && options.text.fd_names) ||
+                       !filter.grep().empty();
+    const BlockChoice choice = BlockChoice::make(file, filter, arch, timeline, names);
     if (!options.last) {
         Pass pass(options, timeline, clock, filter, arch, symbols.get(), out);
-        run(pass, file, filter.from_ns(), out, stop);
+        run(pass, file, choice, filter.from_ns(), out, stop);
         if (options.follow) {
             out.commit(true);
             FR_TRY(follow(pass, file, options.path, out, stop));
@@ -344,7 +358,7 @@ Result<ReplaySummary> replay(flight::FlightFile& file, const ReplayOptions& opti
     for (size_t i = 0; i < starts.size(); ++i) {
         Pass pass(options, timeline, clock, filter, arch, symbols.get(), out);
         pass.count_from(starts[i]);
-        run(pass, file, starts[i], out, stop);
+        run(pass, file, choice, starts[i], out, stop);
         if (pass.matched() < *options.last && i + 1 < starts.size()) continue;
         pass.finish();
         if (options.follow) {

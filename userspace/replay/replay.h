@@ -43,7 +43,9 @@ struct ReplaySummary {
     bool selected = false;     // the options left something out
     uint64_t missing = 0;      // events of segments that are missing from the file
     uint64_t blocks_lost = 0;  // of a live window, overwritten while they were read
-    flight::Damage damage;     // of the file, and of the blocks that were read
+    // Of system calls, within the times asked for: what --stats says was read and what was not needed.
+    flight::BlockCounts call_blocks;
+    flight::Damage damage;  // of the file, and of the blocks that were read
 };
 
 // Writes to `out` until the end, or until `stop` turns true or the reader of out goes away. Errors: options that make

@@ -117,7 +117,7 @@ class CallReader {
     void show_last(uint64_t from_ns) {
         ReplayState state(arch_, early_);
         SyscallMerge merge(arch_);
-        EventSource source(file_, from_ns, until(), true);
+        EventSource source(file_, from_ns, until(), {}, true);
         const auto take = [&](const EventRef& event) {
             state.begin(event);
             if (is_its(event)) show(event, state);
