@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 namespace flightrec {
 namespace {
@@ -45,13 +46,69 @@ void append_escaped_byte(std::string& out, unsigned char c, bool digit_follows) 
 
 }  // namespace
 
+namespace {
+
+constexpr uint64_t each_byte = 0x0101010101010101u, top_bits = each_byte << 7;
+
+// The top bit of each byte of a word that is 0 (Hacker's Delight, 6-1); those above the lowest such byte may be set
+// too.
+constexpr uint64_t zero_bytes(uint64_t word) { return (word - each_byte) & ~word & top_bits; }
+
+// Not 0 when some byte is not printable ASCII. Adding 0x60 carries 0x20…0x7f into the top bit.
+constexpr uint64_t other_bytes(uint64_t word) {
+    const uint64_t low = word & ~top_bits;
+    return (word & top_bits) | (~(low + each_byte * 0x60) & top_bits) | zero_bytes(word ^ (each_byte * 0x7f));
+}
+
+// `other` of all bytes, eight at a time; the last word overlaps the one before, a short text is filled up with 'a'.
+template <class Other>
+bool none_of_words(std::string_view bytes, Other&& other) {
+    uint64_t word = each_byte * 'a';
+    if (bytes.size() < sizeof word) {
+        if (bytes.empty()) return true;
+        std::memcpy(&word, bytes.data(), bytes.size());
+        return other(word) == 0;
+    }
+    uint64_t found = 0;
+    for (size_t i = 0; i + sizeof word <= bytes.size(); i += sizeof word) {
+        std::memcpy(&word, bytes.data() + i, sizeof word);
+        found |= other(word);
+    }
+    std::memcpy(&word, bytes.data() + bytes.size() - sizeof word, sizeof word);
+    return (found | other(word)) == 0;
+}
+
+}  // namespace
+
+bool is_plain(std::string_view bytes) { return none_of_words(bytes, other_bytes); }
+
+bool is_json_plain(std::string_view bytes) {
+    return none_of_words(bytes, [](uint64_t word) {
+        return other_bytes(word) | zero_bytes(word ^ (each_byte * '"')) | zero_bytes(word ^ (each_byte * '\\'));
+    });
+}
+
+// Bytes at the front that stand for themselves in any quoted form.
+static size_t plain_length(std::string_view bytes) {
+    static constexpr auto special = [] {
+        std::array<bool, 256> out{};
+        for (size_t c = 0; c < out.size(); ++c) out[c] = c < 0x20 || c >= 0x7f || c == '"' || c == '\\';
+        return out;
+    }();
+    size_t n = 0;
+    while (n < bytes.size() && !special[static_cast<unsigned char>(bytes[n])]) ++n;
+    return n;
+}
+
 void append_escaped(std::string& out, std::string_view bytes) {
     for (size_t i = 0; i < bytes.size(); ++i) {
+        const size_t plain = plain_length(bytes.substr(i));
+        out.append(bytes, i, plain);
+        i += plain;
+        if (i == bytes.size()) return;
         const auto c = static_cast<unsigned char>(bytes[i]);
         if (c == '"' || c == '\\') {
             out += '\\';
-            out += static_cast<char>(c);
-        } else if (c >= 0x20 && c < 0x7f) {
             out += static_cast<char>(c);
         } else {
             append_escaped_byte(out, c, i + 1 < bytes.size() && is_octal_digit(bytes[i + 1]));
@@ -86,6 +143,10 @@ std::string printable(std::string_view bytes) {
 void append_json_string(std::string& out, std::string_view bytes) {
     out += '"';
     for (size_t i = 0; i < bytes.size();) {
+        const size_t plain = plain_length(bytes.substr(i));
+        out.append(bytes, i, plain);
+        i += plain;
+        if (i == bytes.size()) break;
         const auto c = static_cast<unsigned char>(bytes[i]);
         const size_t n = utf8_length(bytes.substr(i));
         if (n == 0) {

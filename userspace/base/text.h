@@ -13,6 +13,10 @@ namespace flightrec {
 void append_escaped(std::string& out, std::string_view bytes);
 [[nodiscard]] std::string escaped(std::string_view bytes);
 
+// Printable ASCII alone; and such that a JSON string holds as it is.
+[[nodiscard]] bool is_plain(std::string_view bytes);
+[[nodiscard]] bool is_json_plain(std::string_view bytes);
+
 // For text shown outside quotes: like escaped() but valid UTF-8 sequences (no control characters, RFC 3629) and
 // quotes stay as they are. Never emits a byte that a terminal acts on.
 [[nodiscard]] std::string printable(std::string_view bytes);

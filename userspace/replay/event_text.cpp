@@ -659,7 +659,7 @@ void append_seconds(std::string& out, uint64_t ns, int decimals) {
         for (int i = decimals - 1; i >= 0; --i, fraction /= 10) end[i] = static_cast<char>('0' + fraction % 10);
         end += decimals;
     }
-    out.append(digits, end);
+    out.append(digits, static_cast<size_t>(end - digits));
 }
 
 void append_offset(std::string& out, uint64_t ns, uint64_t reference_ns, int decimals) {
@@ -724,8 +724,7 @@ void append_frame(std::string& out, const fr_frame& frame) {
 }
 
 void append_printable(std::string& out, std::string_view bytes) {
-    const bool plain = std::all_of(bytes.begin(), bytes.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
-    if (plain)
+    if (is_plain(bytes))
         out += bytes;
     else
         out += printable(bytes);

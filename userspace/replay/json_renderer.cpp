@@ -665,6 +665,12 @@ void class_fields(JsonLine& json, const EventRef& event, const ReplayState& stat
 
 }  // namespace
 
+static void who_fields(JsonLine& json, const EventRef& event, const ReplayState& state) {
+    json.number("pid", event.head().pid);
+    json.number("tid", event.head().tid);
+    json.text("comm", display_comm(event, state));
+}
+
 void JsonRenderer::append(std::string& out, const EventRef& event, const ReplayState& state) {
     const auto& head = event.head();
     JsonLine json(out);
@@ -672,7 +678,7 @@ void JsonRenderer::append(std::string& out, const EventRef& event, const ReplayS
     const bool call = head.cls == FR_CLASS_SYSCALL_ENTER;  // an entry without a return: one call to the reader
     json.text("class", call ? "syscall" : flight::class_name(head.cls));
     json.key("time").raw("\"");
-    time_.append_utc(out, head.time_ns, 9);
+    time_.append_utc(json.flush(), head.time_ns, 9);
     out += '"';
     json.number("boot_ns", head.time_ns);
     if (reference_ns_) json.number("since_trigger_ns", static_cast<int64_t>(head.time_ns - *reference_ns_));
@@ -681,9 +687,16 @@ void JsonRenderer::append(std::string& out, const EventRef& event, const ReplayS
         json.null();
     else
         json.number(event.cpu);
-    json.number("pid", head.pid);
-    json.number("tid", head.tid);
-    json.text("comm", display_comm(event, state));
+    if (head.cls == FR_CLASS_SYSCALL) {
+        std::string& who = who_.of(head, state);
+        if (who.empty()) {
+            JsonLine fields(who);
+            who_fields(fields, event, state);
+        }
+        json.raw(who);
+    } else {
+        who_fields(json, event, state);
+    }
     if ((head.flags & FR_EVENT_TRUNCATED) != 0) json.boolean("truncated", true);
     if ((head.flags & FR_EVENT_SYNTHETIC) != 0) json.boolean("synthetic", true);
     class_fields(json, event, state, symbols_, scratch_);

@@ -29,6 +29,7 @@ class JsonRenderer {
     std::optional<uint64_t> reference_ns_;
     TimeColumn time_;
     Symbolizer* symbols_;
+    WhoCache who_;
     std::string scratch_;
 };
 

@@ -25,15 +25,18 @@ ReplayState::ReplayState(Arch arch, std::shared_ptr<const EarlyNames> early) : a
     fill_fd_effects(arch, effect_);
 }
 
+// One process makes many calls in a row.
 const Process* ReplayState::find(uint32_t pid) const {
+    if (last_ != nullptr && last_pid_ == pid) return last_;
     const auto it = current_.find(pid);
-    return it == current_.end() ? nullptr : &processes_[it->second];
+    if (it == current_.end()) return nullptr;
+    last_pid_ = pid;
+    last_index_ = it->second;
+    last_ = &processes_[it->second];
+    return last_;
 }
 
-ProcessIndex ReplayState::index_of(uint32_t pid) const {
-    const auto it = current_.find(pid);
-    return it == current_.end() ? no_process : it->second;
-}
+ProcessIndex ReplayState::index_of(uint32_t pid) const { return find(pid) == nullptr ? no_process : last_index_; }
 
 const Process* ReplayState::find(uint32_t pid, uint64_t start_ns) const {
     const Process* now = find(pid);
@@ -77,12 +80,13 @@ ProcessIndex ReplayState::add(uint32_t pid, uint64_t start_ns) {
     process.pid = pid;
     process.start_ns = start_ns;
     current_[pid] = index;
+    last_ = nullptr;
     return index;
 }
 
 ProcessIndex ReplayState::touch(uint32_t pid) {
-    const auto it = current_.find(pid);
-    return it != current_.end() ? it->second : add(pid, 0);
+    const ProcessIndex known = index_of(pid);
+    return known != no_process ? known : add(pid, 0);
 }
 
 // The life of pid that began at start_ns: the current one where that fits or its start was not told yet, else a new
@@ -112,6 +116,7 @@ void ReplayState::name_cgroup(uint64_t id, std::string_view path) {
 }
 
 void ReplayState::begin(const EventRef& event) {
+    if (event.head().cls != FR_CLASS_SYSCALL) ++told_;
     switch (event.head().cls) {
         case FR_CLASS_SYSCALL: open_by_syscall(event); break;
         case FR_CLASS_EXEC: apply_exec(event); break;
@@ -130,8 +135,10 @@ void ReplayState::begin(const EventRef& event) {
 void ReplayState::end(const EventRef& event) {
     if (event.head().cls == FR_CLASS_SYSCALL)
         close_by_syscall(event);
-    else if (event.head().cls == FR_CLASS_EXIT)
+    else if (event.head().cls == FR_CLASS_EXIT) {
+        ++told_;
         apply_exit(event);
+    }
 }
 
 void ReplayState::apply_exec(const EventRef& event) {

@@ -86,6 +86,8 @@ class ReplayState {
     void end(const flight::EventRef& event);
 
     [[nodiscard]] Arch arch() const { return arch_; }
+    // Changes whenever comm_of() may give another answer than before.
+    [[nodiscard]] uint64_t names_version() const { return told_; }
     // The life of this pid that is going on now, or the last one; nullptr when nothing was told about it.
     [[nodiscard]] const Process* find(uint32_t pid) const;
     [[nodiscard]] ProcessIndex index_of(uint32_t pid) const;
@@ -133,7 +135,11 @@ class ReplayState {
     std::array<uint8_t, schemas::kSyscallLimit> effect_{};  // by system call number: what it does to descriptors
     std::deque<Process> processes_;
     std::unordered_map<uint32_t, ProcessIndex> current_;  // by pid
-    std::unordered_map<uint32_t, Thread> threads_;        // by tid
+    mutable uint32_t last_pid_ = 0;                       // that find() was asked for and knew; 0: none
+    mutable ProcessIndex last_index_ = no_process;
+    mutable const Process* last_ = nullptr;
+    uint64_t told_ = 0;                             // events but system calls
+    std::unordered_map<uint32_t, Thread> threads_;  // by tid
     std::unordered_map<uint64_t, std::string> cgroups_;
     std::deque<std::string> names_;  // [0] is ""
     std::unordered_map<std::string_view, uint32_t> name_index_;

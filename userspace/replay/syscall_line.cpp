@@ -12,15 +12,11 @@ namespace {
 
 using flight::EventRef;
 
-bool plain(std::string_view text) {
-    return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
-}
-
 // Names of descriptors out of the state, made safe for a terminal. Two pointers: std::function keeps them in itself.
 FdName fd_names(const ReplayState& state, std::string& scratch) {
     return [&state, &scratch](uint32_t pid, int fd) -> std::string_view {
         const auto name = state.fd_name(pid, fd);
-        if (plain(name)) return name;
+        if (is_plain(name)) return name;
         scratch = printable(name);
         return scratch;
     };

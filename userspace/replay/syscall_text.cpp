@@ -240,20 +240,15 @@ void append_syscall(std::string& out, const SyscallCall& call) {
 }
 
 void append_syscall_fields(JsonLine& json, const SyscallCall& call) {
-    std::string text;  // one for all arguments
-    append_syscall_name(text, call);
-    json.text("syscall", text);
+    json.key("syscall").rendered([&](std::string& out) { append_syscall_name(out, call); });
     json.number("nr", call.raw.nr);
     json.key("args").open('[');
     for (unsigned i = 0; i < call.nargs(); ++i) json.hex(call.arg(i));
     json.close(']');
     json.key("text").open('[');
     const ShownArgs shown = shown_args(call);
-    for (unsigned i = 0; i < shown.count; ++i) {
-        text.clear();
-        append_syscall_arg(text, call, shown.index[i]);
-        json.text(text);
-    }
+    for (unsigned i = 0; i < shown.count; ++i)
+        json.rendered([&](std::string& out) { append_syscall_arg(out, call, shown.index[i]); });
     json.close(']');
     json.key("result");
     if (!call.returned) return json.null();

@@ -18,7 +18,8 @@ namespace parts {
 void put_hex(std::string& out, uint64_t value) {
     if (value != 0) out += "0x";
     char digits[16];
-    out.append(digits, std::to_chars(digits, digits + sizeof digits, value, 16).ptr);
+    const char* end = std::to_chars(digits, digits + sizeof digits, value, 16).ptr;
+    out.append(digits, static_cast<size_t>(end - digits));
 }
 
 void put_mode(std::string& out, uint64_t value) { fmt::format_to(std::back_inserter(out), "0{:02o}", value); }

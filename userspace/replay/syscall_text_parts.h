@@ -16,7 +16,8 @@ namespace flightrec::replay::parts {
 template <std::integral T>
 void put_number(std::string& out, T value) {
     char digits[24];
-    out.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+    const char* end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+    out.append(digits, static_cast<size_t>(end - digits));
 }
 // "0x1f"; "0" for zero.
 void put_hex(std::string& out, uint64_t value);

@@ -48,7 +48,7 @@ std::string_view own_comm(const flight::EventRef& event) {
 void append_number(std::string& out, uint64_t value) {
     char digits[20];
     const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-    out.append(digits, end);
+    out.append(digits, static_cast<size_t>(end - digits));
 }
 
 void append_who(std::string& out, const flight::EventRef& event, const ReplayState& state, const Palette& paint) {
@@ -107,7 +107,13 @@ void TextRenderer::append(std::string& out, const flight::EventRef& event, const
     time_.append(out, event.head().time_ns);
     out += paint.reset;
     out += ' ';
-    if (has_who(event)) append_who(out, event, state, paint);
+    if (event.head().cls == FR_CLASS_SYSCALL) {
+        std::string& who = who_.of(event.head(), state);
+        if (who.empty()) append_who(who, event, state, paint);
+        out += who;
+    } else if (has_who(event)) {
+        append_who(out, event, state, paint);
+    }
     append_event_text(out, event, state, options_);
     out += '\n';
 }

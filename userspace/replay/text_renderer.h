@@ -41,6 +41,31 @@ class TimeColumn {
     std::array<char, 20> second_text_{};  // "2026-11-23T11:10:02."
 };
 
+// What is said of a thread in every line, from the last line about it. For system calls alone: the other classes may
+// have a name of their own in the record.
+class WhoCache {
+  public:
+    // The text of tid; empty (to be filled by the caller) when it is not known, or the state knows other names now.
+    [[nodiscard]] std::string& of(const fr_event& head, const ReplayState& state) {
+        Entry& entry = entries_[head.tid % entries_.size()];
+        if (entry.tid != head.tid || entry.pid != head.pid || entry.version != state.names_version()) {
+            entry.tid = head.tid;
+            entry.pid = head.pid;
+            entry.version = state.names_version();
+            entry.text.clear();
+        }
+        return entry.text;
+    }
+
+  private:
+    struct Entry {
+        uint32_t tid = 0, pid = 0;
+        uint64_t version = 0;
+        std::string text;
+    };
+    std::array<Entry, 256> entries_;
+};
+
 class TextRenderer {
   public:
     // clock: borrowed.
@@ -52,6 +77,7 @@ class TextRenderer {
   private:
     TimeColumn time_;
     TextOptions options_;
+    WhoCache who_;
 };
 
 // The comm of the thread an event happened in: what the event tells, else what the state knows; "" when neither does.

@@ -59,6 +59,26 @@ TEST(JsonString, EscapesControlCharactersOfTwoBytes) {
     EXPECT_EQ(out, "\"\\u0080\\u009b\xc2\xa0\\u007f\"");
 }
 
+// Every byte at every place of texts of 0 to 40 bytes, whatever stands around it.
+TEST(Plain, FindsEveryOtherByteAnywhere) {
+    for (const char filler : {'a', ' ', '~', '!', '#', '[', ']', '@', '`'})
+        for (size_t size = 0; size <= 40; ++size) {
+            std::string text(size, filler);
+            EXPECT_TRUE(is_plain(text));
+            EXPECT_TRUE(is_json_plain(text));
+            for (size_t at = 0; at < size; ++at) {
+                for (unsigned c = 0; c < 256; ++c) {
+                    text[at] = static_cast<char>(c);
+                    const bool plain = c >= 0x20 && c < 0x7f;
+                    ASSERT_EQ(is_plain(text), plain) << c << " at " << at << " of " << size;
+                    ASSERT_EQ(is_json_plain(text), plain && c != '"' && c != '\\')
+                        << c << " at " << at << " of " << size;
+                }
+                text[at] = filler;
+            }
+        }
+}
+
 TEST(FormatBytes, PicksTheUnit) {
     EXPECT_EQ(format_bytes(312), "312 B");
     EXPECT_EQ(format_bytes(1536), "1.5 KiB");
