@@ -91,8 +91,8 @@ class JsonLine {
     void hex(uint64_t value) {
         char* at = room(24);
         separate(at);
-        std::memcpy(at, "\"0x", 3);
-        at = std::to_chars(at + 3, at + 19, value, 16).ptr;
+        for (const char c : {'"', '0', 'x'}) *at++ = c;
+        at = std::to_chars(at, at + 16, value, 16).ptr;
         *at++ = '"';
         at_ = at;
     }
