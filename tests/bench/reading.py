@@ -59,7 +59,7 @@ RIVALS = (
       "json": ["perf", "data", "convert", "--force", "-i", "perf.data", "--to-json", "perf.json"],
       "one process": ["perf", "script", "-i", "perf.data", "--pid", "1"]}, b"sys_exit"),
     ("perf trace", "-p", ["perf", "trace", "record", "-m", "8M", "-o", "trace.data"],
-     {"text": ["perf", "trace", "-i", "trace.data"]}, b"= "),
+     {"text": ["perf", "trace", "-o", "/dev/stdout", "-i", "trace.data"]}, b"= "),
     ("trace-cmd", "-P", ["trace-cmd", "record", "-B", f"flightrec-bench-{os.getpid()}", "-b", "32768", "-o", "trace.dat", "-e",
                          "raw_syscalls"],
      {"text": ["trace-cmd", "report", "trace.dat"],

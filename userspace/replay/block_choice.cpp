@@ -162,10 +162,9 @@ BlockChoice BlockChoice::make(const flight::FlightFile& file, const EventFilter&
         const auto& [block, summary] = blocks[i];
         const bool may_match = filter.may_match(summary);
         for (const auto& thread : summary.threads) {
-            if (!concerned.has(thread)) continue;
-            // An entry alone is kept until its return, which may match.
-            needed[i] = needed[i] || may_match || (summary.flags & FR_SUMMARY_ENTRIES) != 0;
-            if (may_match) until.emplace(thread.pid, always);
+            if (!may_match || !concerned.has(thread)) continue;
+            needed[i] = true;
+            until.emplace(thread.pid, always);
         }
         if (needed[i]) last_ns = std::max<uint64_t>(last_ns, block.header.last_ns);
     }
@@ -177,7 +176,9 @@ BlockChoice BlockChoice::make(const flight::FlightFile& file, const EventFilter&
         const bool changes = std::any_of(summary.numbers.begin(), summary.numbers.end(), [&](uint32_t nr) {
             return nr < effect.size() && effect[nr] != static_cast<uint8_t>(FdEffect::none);
         });
-        if (!needed[i] && names && changes && block.header.first_ns <= last_ns)
+        // An entry alone is kept until its return, which may match.
+        const bool entries = (summary.flags & FR_SUMMARY_ENTRIES) != 0;
+        if (!needed[i] && ((names && changes) || entries) && block.header.first_ns <= last_ns)
             needed[i] = std::any_of(summary.threads.begin(), summary.threads.end(), [&](const auto& thread) {
                 const auto found = until.find(thread.pid);
                 return found != until.end() && block.header.first_ns <= found->second;

@@ -188,7 +188,7 @@ bool EventFilter::may_match(const flight::BlockSummary& summary) const {
         std::none_of(errnos_.begin(), errnos_.end(), [&](int error) { return summary.has_error(error); }))
         return false;
     return !slower_than_ns_ || summary.longest_ns >= *slower_than_ns_ ||
-           (summary.flags & (FR_SUMMARY_DURATION_UNKNOWN | FR_SUMMARY_ENTRIES)) != 0;
+           (summary.flags & FR_SUMMARY_DURATION_UNKNOWN) != 0;
 }
 
 bool EventFilter::comm_is_wanted(std::string_view comm) const { return any_glob_matches(comms_, comm); }
