@@ -11,7 +11,7 @@ static __always_inline bool cgroup_wanted(u8 cls, struct cgroup* cgroup) {
     if (!c || (c->classes_off & (1ull << cls))) return false;
     if (scope_count == 0) return true;
     /* A scope names cgroups of the version 2 hierarchy only; hierarchy id 0 is that one. */
-    return BPF_CORE_READ(cgroup, root, hierarchy_id) == 0 && cgroup_in_scope(cgroup);
+    return BPF_CORE_READ(cgroup, root, hierarchy_id) == 0 && cgroup_in_scope(c, cgroup);
 }
 
 /* bpf_strncmp() (5.17) wants a constant address in read-only memory. */
@@ -34,7 +34,6 @@ static __always_inline int record_cgroup(u32 op, struct cgroup* cgroup, const ch
     return 0;
 }
 
-/* include/trace/events/cgroup.h: TP_PROTO(struct cgroup *cgrp, const char *path) */
 /* A cgroup of the scope that was removed and is made again has another id, and stays in the scope: from its first
  * process on, which a look from user space would come too late for. */
 static __always_inline void renew_scope(struct cgroup* cgroup, const char* path) {
@@ -47,6 +46,7 @@ static __always_inline void renew_scope(struct cgroup* cgroup, const char* path)
     SCOPE_RENEW(1) SCOPE_RENEW(2) SCOPE_RENEW(3) SCOPE_RENEW(4) SCOPE_RENEW(5) SCOPE_RENEW(6) SCOPE_RENEW(7)
 }
 
+/* include/trace/events/cgroup.h: TP_PROTO(struct cgroup *cgrp, const char *path) */
 SEC("tp_btf/cgroup_mkdir")
 int cgroup_mkdir_tp(u64* ctx) {
     renew_scope((void*)ctx[0], (void*)ctx[1]);

@@ -12,7 +12,7 @@ SEC("tp_btf/console")
 int kmsg_tp(u64* ctx) {
     struct fr_control* c = control_now();
     if (!c || (c->classes_off & (1ull << FR_CLASS_KMSG))) return 0;
-    if (!task_in_scope(current_task())) return 0;
+    if (!task_in_scope(c, current_task())) return 0;
     struct fr_kmsg* e = scratch_slot(FR_SCRATCH_KMSG);
     if (!e) return 0;
     __builtin_memset(e, 0, sizeof(*e));

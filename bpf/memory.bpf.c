@@ -314,13 +314,11 @@ int oom_kill_pid_tp(u64* ctx) {
 
 /* ---- allocations that failed ------------------------------------------------------------------------------------ */
 
-#define GFP_NOWARN 0x2000 /* include/linux/gfp_types.h, the same from 5.17 to 6.18 */
-
 static __always_inline int record_alloc_failure(void* ctx, u32 kind, u32 gfp, int order, u64 size) {
     struct task_struct* task = untrusted(current_task());
     if (!wanted(FR_CLASS_ALLOC_FAILURE, task)) return 0;
     struct fr_alloc_failure* e = scratch_slot(FR_SCRATCH_ALLOC);
-    u32 what = FLOOD_KERNEL | kind | (gfp & GFP_NOWARN ? FLOOD_SILENT : 0);
+    u32 what = FLOOD_KERNEL | kind | (gfp & FR_GFP_NOWARN ? FLOOD_SILENT : 0);
     u64 left_out = 0;
     if (!e || !flood_admits(FR_CLASS_ALLOC_FAILURE, what, &left_out)) return 0;
     __builtin_memset(e, 0, sizeof(*e));

@@ -38,7 +38,7 @@ static __always_inline bool read_info(u64 pointer, struct siginfo_head* info) {
 
 /* For memory.bpf.c: an OOM kill is a SIGKILL by the kernel, then mark_victim. */
 static __always_inline void note_kernel_kill(struct task_struct* sender, struct task_struct* target) {
-    u32 tid = (u32)BPF_CORE_READ(sender, pid), victim = (u32)BPF_CORE_READ(target, tgid);
+    u32 tid = (u32)sender->pid, victim = (u32)target->tgid;
     bpf_map_update_elem(&kernel_kills, &tid, &victim, BPF_ANY);
 }
 

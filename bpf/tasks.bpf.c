@@ -19,7 +19,8 @@ int tasks_iter(struct bpf_iter__task* ctx) {
     u32 state = task->__state;
     bool blocked = (state & TASK_UNINTERRUPTIBLE) && !(state & TASK_NOLOAD);
     bool leader = task->pid == task->tgid;
-    if ((!leader && !blocked) || !task_in_scope(task)) return 0;
+    struct fr_control* c = control_now();
+    if ((!leader && !blocked) || !c || !task_in_scope(c, task)) return 0;
     struct fr_task_look look = {
         .tid = (u32)task->pid,
         .pid = (u32)task->tgid,

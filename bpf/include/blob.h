@@ -75,4 +75,32 @@ static __always_inline void blob_bytes(struct draft* d, u8 kind, const void* add
     blob_close(d, kind, n, flags);
 }
 
+/* The strings of an argv, one a step of bpf_loop(). */
+struct argv_walk {
+    void* base;     /* of the record */
+    u64 array;      /* address of the next pointer */
+    u32 begin, end; /* offsets in the record */
+    u32 complete;   /* the array's end was reached */
+    u32 cut;        /* a string did not fit */
+};
+
+/* Adds the next string to a record of less than `record_size` bytes (a power of two); of all strings there are at most
+ * `most` bytes, of each `string_max`, with its NUL. 1: that was all. */
+static __always_inline long argv_next(struct argv_walk* w, u32 record_size, u32 most, u32 string_max) {
+    u64 string = 0;
+    if (bpf_probe_read_user(&string, sizeof(string), (void*)w->array)) return 1;
+    if (!string) {
+        w->complete = 1;
+        return 1;
+    }
+    w->array += sizeof(string);
+    u32 at = w->end & (record_size - 1);
+    if (at - w->begin > most - string_max) return 1;
+    long n = read_user_string(w->base + at, string_max, (void*)string);
+    if (n <= 0) return 1;
+    if (n == string_max) w->cut = 1;
+    w->end = at + (u32)n;
+    return 0;
+}
+
 #endif /* FLIGHTREC_BLOB_H */

@@ -178,38 +178,16 @@ static __noinline int record_failed_memory(struct fr_syscall_entry* entry, s64 r
 #define FAILED_ARGV_STRING_MAX 1024
 #define FAILED_ARGV_BYTES 8192
 
-struct failed_argv {
-    void* base;
-    u64 array;      /* address of the next pointer */
-    u32 begin, end; /* offsets in the record */
-    u32 complete;
-    u32 cut;
-};
-
 static long failed_argv_step(u32 index, void* context) {
-    struct failed_argv* w = context;
-    u64 string = 0;
     (void)index;
-    if (bpf_probe_read_user(&string, sizeof(string), (void*)w->array)) return 1;
-    if (!string) {
-        w->complete = 1;
-        return 1;
-    }
-    w->array += sizeof(string);
-    u32 at = w->end & (FR_EVENT_MAX - 1);
-    if (at - w->begin > FAILED_ARGV_BYTES - FAILED_ARGV_STRING_MAX) return 1;
-    long n = read_user_string(w->base + at, FAILED_ARGV_STRING_MAX, (void*)string);
-    if (n <= 0) return 1;
-    if (n == FAILED_ARGV_STRING_MAX) w->cut = 1;
-    w->end = at + (u32)n;
-    return 0;
+    return argv_next(context, FR_EVENT_MAX, FAILED_ARGV_BYTES, FAILED_ARGV_STRING_MAX);
 }
 
 /* The argv a failed exec was called with; it was not copied by the kernel, so that each string is read by itself. */
 static __always_inline void blob_argv(struct draft* d, u64 array) {
     u32 at = bounded(d->used);
     if (at + sizeof(struct fr_blob) + FAILED_ARGV_BYTES + FAILED_ARGV_STRING_MAX > DRAFT_LIMIT) return;
-    struct failed_argv w = {.base = d->base, .array = array, .begin = at + sizeof(struct fr_blob)};
+    struct argv_walk w = {.base = d->base, .array = array, .begin = at + sizeof(struct fr_blob)};
     w.end = w.begin;
     bpf_loop(FAILED_ARGV_STRINGS, failed_argv_step, &w, 0);
     u32 length = (w.end - w.begin) & (FR_EVENT_MAX - 1);

@@ -33,10 +33,9 @@ static __always_inline struct fr_control* control_now(void) {
     return bpf_map_lookup_elem(&control, &zero);
 }
 
-static __always_inline bool cgroup_in_scope(struct cgroup* cgroup) {
+static __always_inline bool cgroup_in_scope(struct fr_control* c, struct cgroup* cgroup) {
     if (scope_count == 0) return true;
-    struct fr_control* c = control_now();
-    if (!cgroup || !c) return false;
+    if (!cgroup) return false;
     int level = BPF_CORE_READ(cgroup, level);
     for (u32 i = 0; i < FR_SCOPE_MAX; i++) {
         if (i >= scope_count) break;
@@ -49,17 +48,15 @@ static __always_inline bool cgroup_in_scope(struct cgroup* cgroup) {
 
 static __always_inline u64 task_cgroup_id(struct task_struct* task) { return task->cgroups->dfl_cgrp->kn->id; }
 
-static __always_inline bool task_in_scope(struct task_struct* task) {
+static __always_inline bool task_in_scope(struct fr_control* c, struct task_struct* task) {
     if (scope_count == 0) return true;
-    struct fr_control* c = control_now();
     struct cgroup* cgroup = task->cgroups->dfl_cgrp;
     u64 id = cgroup->kn->id;
-    if (!c) return false;
     for (u32 i = 0; i < FR_SCOPE_MAX; i++) {
         if (i >= scope_count) break;
         if (id == c->scope_cgroup[i]) return true;
     }
-    return cgroup_in_scope(cgroup);
+    return cgroup_in_scope(c, cgroup);
 }
 
 /* The same of the current task, cheaper: most tasks are in a scope's group itself, which a few loads tell; else the
@@ -82,7 +79,7 @@ static __always_inline bool wanted(u8 cls, struct task_struct* task) {
     struct fr_control* c = control_now();
     if (!c || (c->classes_off & (1ull << cls))) return false;
     if (task->tgid == (int)c->recorder_pid) return false;
-    return task_in_scope(task);
+    return task_in_scope(c, task);
 }
 
 #endif /* FLIGHTREC_FILTER_H */

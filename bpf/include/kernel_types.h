@@ -290,6 +290,7 @@ struct thread_info {
 } FR_CORE;
 
 struct task_struct {
+    void* stack;
     struct thread_info thread_info;
     unsigned int __state;
     unsigned int flags;

@@ -39,6 +39,14 @@ FR_SHARED struct {
     __uint(max_entries, FR_SYSCALL_ENTRIES);
 } syscall_entries SEC(".maps");
 
+/* Threads by their kernel stack: struct fr_stack_task (syscall.bpf.c). */
+FR_SHARED struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(key_size, 4);
+    __uint(value_size, sizeof(struct fr_stack_task));
+    __uint(max_entries, FR_STACK_TASKS);
+} stack_tasks SEC(".maps");
+
 /* Threads whose calls are not all recorded: struct fr_thread_calls, by tid modulo the number of slots. */
 FR_SHARED struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

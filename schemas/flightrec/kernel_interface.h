@@ -14,6 +14,9 @@
 #define FR_STRING_MAX 512u
 #define FR_SYSCALL_RULES 1024u
 #define FR_SYSCALL_ENTRIES 16384u /* slots by tid; a power of two */
+#define FR_STACK_TASKS 4096u      /* a power of two */
+
+#define FR_GFP_NOWARN 0x2000u /* ___GFP_NOWARN of gfp_mask: include/linux/gfp_types.h, the same from 5.17 to 6.18 */
 
 /* Scratch slots, one a program that needs one. */
 enum fr_scratch_slot {
@@ -49,6 +52,14 @@ struct fr_thread_calls {
     __u64 skipped;  /* calls that were not recorded */
     __u32 told_tid; /* whose failed call was told last by a program of its own (failed_calls.bpf.c), and which */
     __u32 told_nr;
+};
+
+/* Whose registers stand at an address: they end a thread's kernel stack. By that address modulo FR_STACK_TASKS. */
+struct fr_stack_task {
+    __u64 regs;
+    __u64 task;   /* address of its struct task_struct */
+    __u64 offset; /* of the registers in the stack: the same for all threads of a kernel */
+    __u64 pad;
 };
 
 enum fr_rule_action {
@@ -122,7 +133,8 @@ struct fr_control {
     __u32 kills_are_seen;             /* 1: signal_generate is attached, so that who is sent SIGKILL is noted */
     __u64 entries_since_ns;           /* entries seen before are stale: the programs were detached meanwhile */
     __u64 scope_cgroup[FR_SCOPE_MAX]; /* ids; the programs put in that of a cgroup of the scope that is made again */
-    __u64 pad[2];
+    __u32 never_slept; /* the machine, since it booted: CLOCK_MONOTONIC and CLOCK_BOOTTIME are the same */
+    __u32 pad[3];
 };
 
 enum fr_syscall_mode { /* what is recorded of system calls, from full to poorest */
@@ -149,6 +161,7 @@ struct fr_task_look {
 
 FR_ASSERT_SIZE(struct fr_task_look, 32);
 FR_ASSERT_SIZE(struct fr_syscall_entry, 64);
+FR_ASSERT_SIZE(struct fr_stack_task, 32);
 FR_ASSERT_SIZE(struct fr_thread_calls, 32);
 FR_ASSERT_SIZE(struct fr_capture, 8);
 FR_ASSERT_SIZE(struct fr_syscall_rule, 64);

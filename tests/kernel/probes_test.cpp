@@ -40,7 +40,7 @@ TEST(Probes, EveryProgramThatRecordsEventsCountsItsMisses) {
     auto probes = kernel::Probes::load(options_of(*scope));
     ASSERT_TRUE(probes) << probes.error().message;
     // They record nothing themselves, or only rarely; the kernel log has an account of its own.
-    const std::set<std::string_view> none{"sys_enter_tp", "alloc_failure_tp",   "tasks_iter",
+    const std::set<std::string_view> none{"sys_enter_tp", "sleep_tp",           "alloc_failure_tp",  "tasks_iter",
                                           "kmsg_tp",      "oom_context_fentry", "oom_context_kprobe"};
     size_t counted = 0;
     for (const auto& missed : probes->misses()) {

@@ -40,6 +40,7 @@ constexpr std::array slab_variants{Variant{"slab_failure_kprobe", Attach::kprobe
 constexpr std::array syscall_variants{
     Variant{"sys_exit_tp", Attach::tracepoint, "sys_exit", ""},
     Variant{"sys_enter_tp", Attach::tracepoint, "sys_enter", ""},
+    Variant{"sleep_tp", Attach::tracepoint, "suspend_resume", ""},
 };
 #if defined(__aarch64__)
 #define FR_SYSCALL_FUNCTION(name) "__arm64_sys_" name

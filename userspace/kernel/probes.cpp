@@ -218,6 +218,15 @@ uint8_t class_of_program(std::string_view program) {
 
 constexpr std::string_view enter_program = "sys_enter_tp", exit_program = "sys_exit_tp";
 
+// Whether the machine has not slept since it booted: then CLOCK_MONOTONIC, which stands still while it does, is not
+// behind (clock_gettime(2)).
+bool never_slept() {
+    const uint64_t boot = boot_ns();
+    timespec t{};
+    return clock_gettime(CLOCK_MONOTONIC, &t) == 0 &&
+           static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec) >= boot;
+}
+
 // What a system call that does nothing takes at this moment: the least of some batches, some 2 ms in all.
 double syscall_ns() {
     constexpr int batches = 8, calls = 500;
@@ -507,6 +516,8 @@ bool Probes::Impl::attach_variant(VariantReport& v) {
     }
     links.push_back({v.variant->program, std::move(link)});
     v.taken = true;
+    if (v.variant->program == "sleep_tp")
+        reinterpret_cast<fr_control*>(control_map.address)->never_slept = never_slept();
     if (v.variant->program == "signal_tp") reinterpret_cast<fr_control*>(control_map.address)->kills_are_seen = 1;
     watch_misses(v.variant->program);
     return true;

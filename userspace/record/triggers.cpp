@@ -7,6 +7,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "schemas/flightrec/kernel_interface.h"
 #include "userspace/base/text.h"
 
 namespace flightrec::record {
@@ -88,12 +89,11 @@ class Members {
 // An allocation of the kernel's own that failed and that the kernel says so of: those that have another way to go on
 // ask for silence (huge pages, large buffers of sockets).
 bool is_kernel_allocation(const fr_alloc_failure& failure) {
-    constexpr uint32_t no_warning = 0x2000;  // ___GFP_NOWARN, include/linux/gfp_types.h, the same from 5.17 to 6.18
     switch (failure.kind) {
         case FR_ALLOC_PAGE:
         case FR_ALLOC_PAGE_WARN:
         case FR_ALLOC_SLAB:
-        case FR_ALLOC_VMALLOC: return (failure.gfp_mask & no_warning) == 0;
+        case FR_ALLOC_VMALLOC: return (failure.gfp_mask & FR_GFP_NOWARN) == 0;
         default: return false;
     }
 }
