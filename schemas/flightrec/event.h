@@ -370,6 +370,8 @@ enum fr_fork_cause { /* of FR_ALLOC_FORK and FR_ALLOC_SYSCALL: the limit that re
                      FR_MEMORY_CGROUP_HIGH = 11, /* memory.high */
 };
 
+#define FR_GFP_NOWARN 0x2000u /* in gfp_mask: ___GFP_NOWARN, include/linux/gfp_types.h, the same from 5.17 to 6.18 */
+
 struct fr_alloc_failure {
     struct fr_event event;
     __u64 cgroup_id;

@@ -199,6 +199,10 @@ void Gatherer::module(const EventRef& event) {
     }
 }
 
+bool asked_for_silence(const fr_alloc_failure& alloc) {
+    return alloc.kind != FR_ALLOC_FORK && alloc.kind != FR_ALLOC_SYSCALL && (alloc.gfp_mask & FR_GFP_NOWARN) != 0;
+}
+
 void Gatherer::alloc_failure(const EventRef& event) {
     const auto alloc = event.as<fr_alloc_failure>();
     if (alloc.kind == FR_ALLOC_CGROUP) {  // no incident: reclaim had to help, and else somebody was killed
@@ -212,7 +216,8 @@ void Gatherer::alloc_failure(const EventRef& event) {
     const uint64_t now = event.head().time_ns;
     for (auto it = d_.incidents.rbegin(); it != d_.incidents.rend(); ++it) {
         if (it->kind != kind || it->alloc.kind != alloc.kind || it->alloc.cause != alloc.cause ||
-            it->alloc.cgroup_id != alloc.cgroup_id || now - it->last_ns > series_of_failures_ns)
+            asked_for_silence(it->alloc) != asked_for_silence(alloc) || it->alloc.cgroup_id != alloc.cgroup_id ||
+            now - it->last_ns > series_of_failures_ns)
             continue;
         it->repeats += 1 + alloc.left_out;
         it->last_ns = now;
@@ -391,9 +396,11 @@ void Gatherer::add_stalls() {
 }
 
 void Gatherer::finish() {
-    // Lone failures of allocations that nobody died of are no incident of their own; those of fork are.
+    // Lone failures of allocations that nobody died of are no incident of their own; those of fork are. Nor are those
+    // of a caller in the kernel that has another way to go on, as of a huge page in a page fault.
     std::erase_if(d_.incidents, [&](const IncidentSeed& seed) {
-        return seed.kind == IncidentKind::alloc_failure && seed.alloc.kind == FR_ALLOC_SYSCALL;
+        return seed.kind == IncidentKind::alloc_failure &&
+               (seed.alloc.kind == FR_ALLOC_SYSCALL || asked_for_silence(seed.alloc));
     });
     match_triggers();
     add_stalls();

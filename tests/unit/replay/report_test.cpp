@@ -439,6 +439,29 @@ TEST(Report, ProcessLimitNamesTheLimitAndTheSpawner) {
     EXPECT_TRUE(has(report.said("who_spawned"), "bomb[500] 50")) << report.said("who_spawned");
 }
 
+Record page_failure(uint64_t time_ns, uint32_t gfp_mask) {
+    return record<fr_alloc_failure>(FR_CLASS_ALLOC_FAILURE, time_ns, 500, 500, [&](fr_alloc_failure& e) {
+        e.kind = FR_ALLOC_PAGE;
+        e.order = 9;
+        e.gfp_mask = gfp_mask;
+        set_comm(e.comm, "server");
+    });
+}
+
+// A huge page in a page fault: small pages do as well.
+TEST(Report, AnAllocationThatAskedForSilenceIsNoIncident) {
+    constexpr uint32_t kernel = 0xcc0;  // GFP_KERNEL
+    Story story;
+    story.keyframe.push_back(process(500, 1, "server", "server\0"s, 10 * s));
+    story.add(page_failure(90 * s, kernel | FR_GFP_NOWARN));
+    EXPECT_EQ(report_of(story).json["incidents"].size(), 0u);
+    story.add(page_failure(90 * s + ms, kernel));  // not one series with the silent one
+    const auto report = report_of(story);
+    ASSERT_EQ(report.json["incidents"].size(), 1u);
+    EXPECT_EQ(report.incident()["repeats"], 1);
+    EXPECT_TRUE(has(report.incident()["verdict"], "(GFP_KERNEL)")) << report.incident()["verdict"];
+}
+
 TEST(Report, ARequestedDumpClaimsNoFailure) {
     Story story;
     story.add(
