@@ -72,10 +72,32 @@ unsigned lock_holder(int fd) {
     return 0;
 }
 
-bool begins_with_zeros(int fd) {
+// Of a window of ours whose header was lost: zeros (a disk that lost what it had acknowledged) or our magic.
+bool was_a_window(int fd) {
     std::array<char, FR_FILE_HEADER_SIZE> head{};
     const ssize_t n = ::pread(fd, head.data(), head.size(), 0);
-    return n > 0 && std::all_of(head.begin(), head.begin() + n, [](char c) { return c == 0; });
+    if (n > 0 && std::all_of(head.begin(), head.begin() + n, [](char c) { return c == 0; })) return true;
+    constexpr size_t magic = sizeof(fr_file_header::magic);
+    return n >= static_cast<ssize_t>(magic) && std::memcmp(head.data(), FR_FILE_MAGIC, magic) == 0;
+}
+
+bool is_empty(int fd) {
+    struct stat st {};
+    return ::fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+}
+
+// PATH, or PATH.2 to PATH.9 where something has that name already; the last one is given up.
+std::filesystem::path free_name(const std::filesystem::path& path) {
+    std::filesystem::path out = path;
+    std::error_code ec;
+    for (int n = 2; n < 10 && std::filesystem::exists(std::filesystem::symlink_status(out, ec)); ++n)
+        out = fmt::format("{}.{}", path.string(), n);
+    return out;
+}
+
+std::string string_in(const nlohmann::json& info, const char* pointer) {
+    const nlohmann::json::json_pointer at(pointer);
+    return info.is_object() && info.contains(at) && info[at].is_string() ? info[at].get<std::string>() : "";
 }
 
 std::string busy_message(const std::filesystem::path& path, unsigned pid) {
@@ -157,20 +179,20 @@ void PreviousWindow::judge(const flight::FlightFile& file, const SystemPaths& pa
     last_kmsg_ns_ = end.last_kmsg_ns;
     last_realtime_ns_ = events_ ? file.realtime_of(file.last_ns()) : 0;
     const std::string when = events_ ? format_utc(last_realtime_ns_) : "before any event";
+    const auto info = nlohmann::json::parse(file.info_json(), nullptr, false);
+    version_ = printable(string_in(info, "/identity/recorder/version"));
+    config_hash_ = string_in(info, "/identity/recorder/config_hash");
+    const std::string boot = string_in(info, "/identity/boot_id");
+    same_boot_ = !boot.empty() && boot == line_of(paths.proc + "/sys/kernel/random/boot_id");
+    if (same_boot_) last_boot_ns_ = file.last_ns();
     if (in_order_) {
         how_ = "the recording before ended in order, " + when;
         if (!end.why.empty()) how_ += ", when the machine was stopped: " + end.why;
         return;
     }
     how_ = "the recording before broke off, last event " + when;
-    const auto info = nlohmann::json::parse(file.info_json(), nullptr, false);
-    const auto boot = nlohmann::json::json_pointer("/identity/boot_id");
-    if (!info.is_object() || !info.contains(boot) || !info[boot].is_string()) return;
-    if (info[boot] == line_of(paths.proc + "/sys/kernel/random/boot_id")) {
-        how_ += ": the recorder was killed, the machine went on";
-        same_boot_ = true;
-        return;
-    }
+    if (same_boot_) how_ += ": the recorder was killed, the machine went on";
+    if (same_boot_ || boot.empty()) return;
     kept_ = read_pstore(paths);
     const auto panic = std::find_if(kept_.begin(), kept_.end(), [](const KeptLine& line) {
         return line.text.find("Kernel panic") != std::string::npos;
@@ -197,12 +219,24 @@ Result<PreviousWindow> PreviousWindow::set_aside(const std::filesystem::path& pa
         return fail_errno(errno, fmt::format("cannot look at the old window {}", path.string()));
     }
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return fail(Code::busy, busy_message(path, lock_holder(fd.get())));
+    if (is_empty(fd.get())) {
+        out.replaceable_ = true;
+        return out;
+    }
     auto file = flight::FlightFile::open(path);
-    if (!file && begins_with_zeros(fd.get())) {
-        const std::string unreadable = path.string() + ".unreadable";
+    if (!file && file.error().code == Code::unsupported) {
+        // A recorder that was rolled back must record; whoever reads the old window may have a newer program.
+        FR_TRY(out.rename_aside(path, aside));
+        out.found_ = true;
+        out.how_ = "the window before is of another version of the format and was set aside unread";
+        log::warning("{}: it is now {}", file.error().message, aside.string());
+        return out;
+    }
+    if (!file && was_a_window(fd.get())) {
+        const std::filesystem::path unreadable = free_name(path.string() + ".unreadable");
         if (::rename(path.c_str(), unreadable.c_str()) != 0)
             return fail_errno(errno, fmt::format("cannot set the unreadable window {} aside", path.string()));
-        log::warning("the old window has lost its beginning: it is now {}", unreadable);
+        log::warning("the old window has lost its beginning: it is now {}", unreadable.string());
         return out;
     }
     if (!file)
@@ -218,9 +252,36 @@ Result<PreviousWindow> PreviousWindow::set_aside(const std::filesystem::path& pa
     out.judge(*file, paths);
     out.last_blocks_ = {};
     out.note_last_blocks(*file);
-    out.path_ = aside;
-    if (::rename(path.c_str(), out.path_.c_str()) != 0)
-        return fail_errno(errno, fmt::format("cannot set the old window {} aside", path.string()));
+    FR_TRY(out.rename_aside(path, aside));
+    return out;
+}
+
+// PATH takes the place of the window before; what is lost with that one is told.
+Result<void> PreviousWindow::rename_aside(const std::filesystem::path& path, const std::filesystem::path& aside) {
+    if (const auto before = flight::FlightFile::open(aside); before && !before->segments().empty()) {
+        gave_up_ = fmt::format("the window before that, from {} to {}, was given up",
+                               format_utc(before->realtime_of(before->first_ns())),
+                               format_utc(before->realtime_of(before->last_ns())));
+    }
+    path_ = aside;
+    if (::rename(path.c_str(), path_.c_str()) == 0) return {};
+    return fail_errno(errno, fmt::format("cannot set the old window {} aside", path.string()));
+}
+
+std::string PreviousWindow::story(const std::string& version, const std::string& config_hash, const ClockPair& now,
+                                  bool continued) const {
+    if (!found_) return "";
+    std::string out = how_;
+    if (!version_.empty() && version_ != version)
+        out += fmt::format("; it was made by flightrec {}, this is {}", version_, version);
+    if (!config_hash_.empty() && config_hash_ != config_hash) out += "; the configuration is another";
+    // The wall clock may have been set meanwhile; in the same boot there is a better one.
+    const uint64_t last = same_boot_ ? last_boot_ns_ : last_realtime_ns_;
+    const uint64_t started = same_boot_ ? now.boot : now.realtime;
+    if (!continued && last != 0 && started > last)
+        out += fmt::format("; nothing is recorded of the {:.1f} s from then to this recorder's start",
+                           static_cast<double>(started - last) / 1e9);
+    if (!gave_up_.empty()) out += "; " + gave_up_;
     return out;
 }
 

@@ -331,7 +331,9 @@ void Recorder::Impl::first_look() {
     marker(FR_MARKER_CLOCK, {clock.realtime, 0}, {}, clock.boot);
     if (layout.v2.present()) emit_cgroups(layout.v2, scope, 4096, builder, emit);
     scanner->scan(emit);
-    std::string before = previous->found() ? previous->how_it_ended() : "";
+    const bool continued = probes->stored_until() != 0;
+    std::string before = previous->story(options.version, config_hash(options.config), clock, continued);
+    if (!before.empty()) log::info("{}", before);
     if (!probes->pins_found().empty()) {
         log::info("{}", probes->pins_found());
         before += (before.empty() ? "" : "; ") + probes->pins_found();
