@@ -630,7 +630,7 @@ std::span<const fr_thread_calls> Probes::thread_calls() const {
 }
 uint64_t Probes::memory() const {
     return impl_->vital_map.length + impl_->syscall_map.length + impl_->entries_map.length + impl_->threads_map.length +
-           impl_->rules_map.length + impl_->control_map.length +
+           impl_->rules_map.length + impl_->control_map.length + uint64_t{FR_STACK_TASKS} * sizeof(fr_stack_task) +
            uint64_t{FR_SCRATCH_COUNT} * FR_SCRATCH_SIZE * impl_->cpus;
 }
 bool Probes::casts() const { return has_rdonly_cast(impl_->kernel_btf.get()); }
