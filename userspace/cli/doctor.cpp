@@ -42,10 +42,10 @@ void print(const std::vector<kernel::CapabilityReport>& report) {
             const std::string how = kernel::describe(*v.variant);
             if (v.taken)
                 fmt::print("      + {}{}{}\n", how, v.variant->loses.empty() ? "" : "; loses: ", v.variant->loses);
-            else if (!v.refused.empty())
+            else if (!v.refused.empty() && v.refused != kernel::not_needed)
                 fmt::print("      - {}: {}\n", how, v.refused);
-            else if (taken_before)
-                fmt::print("      . {}: not needed\n", how);
+            else if (taken_before || !v.refused.empty())
+                fmt::print("      . {}: {}\n", how, kernel::not_needed);
             taken_before = taken_before || v.taken;
         }
         if (!capability.available()) fmt::print("      lost: {}\n", capability.spec->without);

@@ -30,10 +30,12 @@ struct CapabilitySpec {
 // Every capability, in the order in which doctor prints them.
 [[nodiscard]] std::span<const CapabilitySpec> capability_specs();
 
+inline constexpr std::string_view not_needed = "not needed";
+
 struct VariantReport {
     const Variant* variant = nullptr;
     bool taken = false;
-    std::string refused;  // why not; empty when taken or not needed
+    std::string refused;  // why not, or `not_needed`; empty when taken or after one that was
 };
 
 struct CapabilityReport {

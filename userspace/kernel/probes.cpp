@@ -164,7 +164,7 @@ std::string refusal(const btf* kernel, const Variant& v) {
             return "sched_process_exit of this kernel comes after the memory was given back";
         if (v.program == "exit_tp" && argument_count(kernel, id) < 2)
             return "sched_process_exit of this kernel does not tell the last thread";
-        if (v.program == "exit_counted_tp" && argument_count(kernel, id) >= 2) return "not needed";
+        if (v.program == "exit_counted_tp" && argument_count(kernel, id) >= 2) return std::string(not_needed);
         return {};
     }
     if (v.attach == Attach::fentry || v.attach == Attach::fexit) {

@@ -152,8 +152,9 @@ Result<void> prepare_folder(const std::string& path) {
     return {};
 }
 
-// Frees the path of a socket nobody listens on any more.
-Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
+// Code::busy where somebody listens. *stale: a socket is there that nobody listens on.
+Result<void> look_for_listener(const std::string& path, const sockaddr_un& address, bool* stale) {
+    *stale = false;
     struct stat st {};
     if (::lstat(path.c_str(), &st) != 0)
         return errno == ENOENT ? Result<void>{} : fail_errno(errno, "cannot look at " + path);
@@ -165,7 +166,15 @@ Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
     if (error != ECONNREFUSED)
         return fail(Code::busy, "a recorder is listening on " + path +
                                     " already: stop it, or give another --control path for a second one");
-    if (::unlink(path.c_str()) != 0) return fail_errno(errno, "cannot remove the old socket " + path);
+    *stale = true;
+    return {};
+}
+
+// Frees the path of a socket nobody listens on any more.
+Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
+    bool stale = false;
+    FR_TRY(look_for_listener(path, address, &stale));
+    if (stale && ::unlink(path.c_str()) != 0) return fail_errno(errno, "cannot remove the old socket " + path);
     return {};
 }
 
@@ -386,6 +395,12 @@ ControlServer::~ControlServer() {
 
 Result<ControlServer> ControlServer::listen(const std::string& path, Handler handler) {
     return listen(path, std::move(handler), Limits{});
+}
+
+Result<void> ControlServer::check_free(const std::string& path) {
+    FR_ASSIGN(const sockaddr_un address, address_of(path));
+    bool stale = false;
+    return look_for_listener(path, address, &stale);
 }
 
 Result<ControlServer> ControlServer::listen(const std::string& path, Handler handler, const Limits& limits) {

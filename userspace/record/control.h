@@ -62,6 +62,9 @@ class ControlServer {
         uint64_t send_ns = 5'000'000'000;      // to send a reply
     };
 
+    // Code::busy when a recorder listens on PATH, Code::usage when that is no socket; changes nothing. To be asked
+    // before anything else of the machine is changed.
+    static Result<void> check_free(const std::string& path);
     // Code::busy when a recorder listens there already; a socket a dead one left is replaced. Code::usage for a
     // path that is too long (107 bytes), Code::permission for a folder that others may write to.
     static Result<ControlServer> listen(const std::string& path, Handler handler, const Limits& limits);

@@ -362,6 +362,7 @@ Result<void> Recorder::Impl::start() {
     FR_TRY(validate(options.config));
     FR_TRY(PreviousWindow::check_free(options.config.window_path));
     if (geteuid() != 0) return fail(Code::permission, "recording needs root: run it with sudo or as a system service");
+    FR_TRY(ControlServer::check_free(options.config.control_path));
     Reserve::prepare();
     sigset_t set;
     sigemptyset(&set);

@@ -6,6 +6,7 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 
 #include "userspace/base/nearest.h"
@@ -103,6 +104,18 @@ bool any_glob_matches(const std::vector<std::string>& globs, std::string_view te
                        [&](const std::string& glob) { return fnmatch(glob.c_str(), name.c_str(), 0) == 0; });
 }
 
+// PATH as cgroup.procs' folder has it below the mount point of the hierarchy, where it is given with that.
+std::string path_in_hierarchy(const std::string& path) {
+    static constexpr std::string_view mounts[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"};
+    for (const auto mount : mounts) {
+        if (!path.starts_with(mount)) continue;
+        const std::string rest = path.substr(mount.size());
+        if (rest.empty()) return "/";
+        if (rest.front() == '/') return rest;
+    }
+    return path;
+}
+
 // A glob over the whole path, or a path and all below it.
 bool any_path_matches(const std::vector<std::string>& wanted_paths, std::string_view path) {
     if (path.empty()) return false;
@@ -151,7 +164,10 @@ Result<EventFilter> EventFilter::make(const FilterOptions& options, const Timeli
     }
     if (!options.slower_than.empty()) {
         int64_t ns = 0;
-        if (!parse_duration(options.slower_than, ns) || ns < 0)
+        // Not "50" either: who writes that of a system call hardly means seconds.
+        const bool has_unit =
+            options.slower_than == "0" || std::isalpha(static_cast<unsigned char>(options.slower_than.back())) != 0;
+        if (!has_unit || !parse_duration(options.slower_than, ns) || ns < 0)
             return fail(Code::usage, fmt::format("--slower-than: \"{}\" is no duration; write 10ms, 250us or 1.5s",
                                                  printable(options.slower_than)));
         out.slower_than_ns_ = static_cast<uint64_t>(ns);
@@ -163,6 +179,8 @@ Result<EventFilter> EventFilter::make(const FilterOptions& options, const Timeli
     out.comms_ = std::move(comms.wanted);
     out.not_comms_ = std::move(comms.unwanted);
     Split cgroups(options.cgroups);
+    for (auto* paths : {&cgroups.wanted, &cgroups.unwanted})
+        for (auto& path : *paths) path = path_in_hierarchy(path);
     out.cgroups_ = std::move(cgroups.wanted);
     out.not_cgroups_ = std::move(cgroups.unwanted);
     out.failed_ = options.failed;

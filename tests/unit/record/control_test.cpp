@@ -204,6 +204,15 @@ TEST_F(Control, SocketAndFolderAreOfTheOwnerOnly) {
     EXPECT_EQ(st.st_mode & 07777, 0700u);
 }
 
+TEST_F(Control, WhoAsksFirstHearsOfALiveRecorderAndChangesNothing) {
+    EXPECT_TRUE(ControlServer::check_free(path())) << "neither folder nor socket";
+    start();
+    const auto busy = ControlServer::check_free(path());
+    ASSERT_FALSE(busy);
+    EXPECT_EQ(busy.error().code, Code::busy);
+    ASSERT_TRUE(control_request(path(), {{"cmd", "ping"}}, milliseconds(5000)));
+}
+
 TEST_F(Control, ALiveRecorderIsNotReplacedADeadOnesSocketIs) {
     start();
     const auto second = ControlServer::listen(path(), [](ControlClient, const ControlRequest&) {});

@@ -158,6 +158,10 @@ TEST_F(FilterTest, CommAndCgroup) {
     EXPECT_FALSE(matches({.comms = {"py"}}, event));
     EXPECT_TRUE(matches({.cgroups = {"/shop.slice"}}, event));
     EXPECT_TRUE(matches({.cgroups = {"/shop.slice/"}}, event));
+    EXPECT_TRUE(matches({.cgroups = {"/sys/fs/cgroup/shop.slice"}}, event)) << "as record --scope takes it";
+    EXPECT_TRUE(matches({.cgroups = {"/sys/fs/cgroup/unified/shop.slice"}}, event));
+    EXPECT_TRUE(matches({.cgroups = {"/sys/fs/cgroup"}}, event));
+    EXPECT_FALSE(matches({.cgroups = {"/sys/fs/cgroupshop.slice"}}, event));
     EXPECT_TRUE(matches({.cgroups = {"/"}}, event));
     EXPECT_TRUE(matches({.cgroups = {"*/a"}}, event));
     EXPECT_FALSE(matches({.cgroups = {"/shop"}}, event));
@@ -200,6 +204,7 @@ TEST_F(FilterTest, BadValuesAreUsageErrorsThatNameTheOption) {
               std::string::npos);
     EXPECT_NE(refused({.syscalls = {"opennat"}}).message.find("--syscall"), std::string::npos);
     EXPECT_NE(refused({.errnos = {"ENOPE"}}).message.find("--errno"), std::string::npos);
+    EXPECT_NE(refused({.slower_than = "50"}).message.find("write 10ms"), std::string::npos);
     EXPECT_NE(refused({.slower_than = "fast"}).message.find("--slower-than"), std::string::npos);
     EXPECT_NE(refused({.since = "soon"}).message.find("--since"), std::string::npos);
     EXPECT_NE(refused({.since = "+5s", .until = "-5s"}).message.find("later"), std::string::npos);

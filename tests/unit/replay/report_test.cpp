@@ -642,7 +642,7 @@ TEST(Report, LossesAreListed) {
     for (const auto* part :
          {"777 events of the syscalls track were overwritten", "no ledger", "/shop.slice",
           "not every system call was recorded, but: failed", "switched off: rename", "did not allow: crash",
-          "poorer on this kernel: oom: no gfp mask", "lowered what it recorded"})
+          "poorer on this kernel, what is lost: oom: no gfp mask", "lowered what it recorded"})
         EXPECT_TRUE(has(report.text, part)) << part << "\n" << report.text;
 }
 
