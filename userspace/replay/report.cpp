@@ -287,7 +287,8 @@ void add_recorder_limits(Report& report) {
     if (!d.info.missing.empty())
         add_limit(report, "capabilities",
                   "this kernel or the recorder's rights did not allow: " + joined(d.info.missing));
-    for (const auto& loss : d.info.losses) add_limit(report, "variants", "poorer on this kernel, what is lost: " + printable(loss));
+    for (const auto& loss : d.info.losses)
+        add_limit(report, "variants", "poorer on this kernel, what is lost: " + printable(loss));
     if (d.series.empty()) add_limit(report, "samples", "no samples of processes: who grew cannot be told");
     if (d.kernel.empty()) add_limit(report, "kernel_log", "no kernel log: its own reports cannot be compared");
 }
