@@ -112,7 +112,8 @@ class ProcessTree(unittest.TestCase):
             old = proc_snapshot(scope)
 
             def forks_of_the_beginning():
-                return [e for e in recording.replay(recorder.window, "--class", "fork") if e["child_pid"] in old]
+                forks = recording.replay(recorder.window, "--class", "fork", live=True)
+                return [e for e in forks if e["child_pid"] in old]
 
             end = time.monotonic() + 100
             while not forks_of_the_beginning() and time.monotonic() < end:  # not yet in the window

@@ -109,7 +109,7 @@ std::string path_in_hierarchy(const std::string& path) {
     static constexpr std::string_view mounts[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"};
     for (const auto mount : mounts) {
         if (!path.starts_with(mount)) continue;
-        const std::string rest = path.substr(mount.size());
+        std::string rest = path.substr(mount.size());
         if (rest.empty()) return "/";
         if (rest.front() == '/') return rest;
     }
