@@ -24,6 +24,8 @@ constexpr size_t chunks_per_event = 40;
 constexpr size_t cut_size = 2048;
 // A smaller block has no summary: it would be a good part of it, and decoding takes next to no time.
 constexpr size_t summary_events = 512;
+// Records mostly stand one after the other; three of them.
+constexpr size_t read_ahead = 320;
 
 struct Chunk {
     uint8_t bytes[chunk_size - 4];
@@ -171,8 +173,9 @@ struct SyscallBlockEncoder::Impl {
     std::vector<char> text;  // of all strings
     std::vector<StringRef> shape_refs{max_shapes};
     std::vector<uint8_t> shape_bytes;  // of all shapes
-    size_t text_used = 0, shape_used = 0, bits_used = 0;
-    std::vector<uint64_t> bits;
+    size_t text_used = 0, shape_used = 0;
+    std::vector<uint8_t> bits;  // of times
+    size_t bits_used = 0;       // whole bytes; the rest, fewer than 8 bits, is in bit_word
     uint64_t bit_word = 0;
     unsigned bit_count = 0;
 
@@ -209,7 +212,7 @@ struct SyscallBlockEncoder::Impl {
           pool((events * 12 + (96u << 10)) / sizeof Chunk::bytes),
           text(strings_bytes),
           shape_bytes(64u << 10),
-          bits((events * 8) / 8 + 64),
+          bits(events * 8 + 512),
           raw(raw_capacity()),
           out(summary_bound + Compressor::bound(raw.size(), 64 + pool.bytes() / cut_size)),
           compressor(std::move(zstd)) {
@@ -218,7 +221,7 @@ struct SyscallBlockEncoder::Impl {
     }
     [[nodiscard]] size_t raw_capacity() const {
         const size_t directory = (common_streams + numbered_streams * size_t{max_numbers}) * 4 + 16;
-        return pool.bytes() + text.size() + bits.size() * 8 + directory;
+        return pool.bytes() + text.size() + bits.size() + directory;
     }
 
     void restart() {
@@ -246,23 +249,28 @@ struct SyscallBlockEncoder::Impl {
         by_class = {};
     }
 
+    // No branch depends on the value: times differ, and would be foretold badly.
     void put_bits(uint64_t v, unsigned n) {  // n in 0…32, v below 2^n
         bit_word |= v << bit_count;
         bit_count += n;
-        if (bit_count >= 64) {
-            bits[bits_used++] = bit_word;
-            bit_count -= 64;
-            bit_word = bit_count == 0 ? 0 : v >> (n - bit_count);
-        }
+        std::memcpy(bits.data() + bits_used, &bit_word, sizeof bit_word);
+        bits_used += bit_count / 8;
+        bit_word >>= bit_count & ~7u;  // 32 at most
+        bit_count &= 7;
+    }
+    // Fills the last word; the bits stand in whole words.
+    void end_bits() {
+        std::memcpy(bits.data() + bits_used, &bit_word, sizeof bit_word);
+        bits_used = align_up<size_t>(bits_used + (bit_count > 0 ? 1 : 0), sizeof(uint64_t));
     }
 
     uint8_t time_symbol(uint64_t v) {
-        if (v < 16) return static_cast<uint8_t>(v);
-        const auto n = static_cast<unsigned>(std::bit_width(v));
-        if (n <= 33) {
-            const unsigned low = n - 4;
+        const auto n = static_cast<unsigned>(std::bit_width(v | 8));
+        if (n <= 33) [[likely]] {
+            const unsigned low = n - 4;  // 0 below 16: no bits
             put_bits(v & ((uint64_t{1} << low) - 1), low);
-            return static_cast<uint8_t>(16 + 8 * (n - 5) + ((v >> low) & 7));
+            const auto symbol = static_cast<uint8_t>(8 + 8 * low + ((v >> low) & 7));
+            return v < 8 ? static_cast<uint8_t>(v) : symbol;
         }
         const bool negative = (v >> 63) != 0;
         if (negative) v = 0 - v;
@@ -276,13 +284,24 @@ struct SyscallBlockEncoder::Impl {
     void check_limits();
     void begin_run();
     void end_run();
-    void step_to(uint32_t tid, uint32_t pid, uint32_t nr, uint32_t& thread_index, uint32_t& number_index);
+    [[gnu::always_inline]] void step_to(uint32_t tid, uint32_t pid, uint32_t nr, uint32_t& thread_index,
+                                        uint32_t& number_index);
     [[nodiscard]] uint64_t shape_key(const fr_syscall& call) const;
-    uint32_t shape_of(const fr_syscall& call, Numbered& to, NumberState& n);
+    uint32_t shape_of(const fr_syscall& call, Numbered& to, NumberState& n) {
+        // As a rule the same as last time, with two blobs at most: told by one comparison.
+        const uint64_t key = shape_key(call);
+        if (key != 0 && key == to.last_shape) [[likely]]
+            return n.shape;
+        to.last_shape = key;
+        return find_shape(call, to, n);
+    }
+    uint32_t find_shape(const fr_syscall& call, Numbered& to, NumberState& n);
     uint32_t put_string(std::string_view bytes, ThreadState& t, Stream& references);
-    uint8_t put_values(const fr_syscall& call, uint32_t thread_index, uint32_t number_index, uint32_t string);
-    void put_delta(Stream& to, uint64_t delta, uint32_t& phase);
-    void put_times(const fr_syscall& call, ThreadState& t, Numbered& to);
+    uint8_t put_arguments(std::array<Stream, numbered_streams>& streams, const Values& v, const Values& foretold);
+    [[gnu::always_inline]] uint8_t put_values(const fr_syscall& call, uint32_t thread_index, uint32_t number_index,
+                                              uint32_t string);
+    [[gnu::always_inline]] void put_delta(Stream& to, uint64_t delta, uint32_t& phase);
+    [[gnu::always_inline]] void put_times(const fr_syscall& call, ThreadState& t, Numbered& to);
     std::span<const std::byte> lay_out();
     EncodedBlock finish();
     [[nodiscard]] size_t payload_bound() const { return out.size() - summary_bound; }
@@ -290,7 +309,7 @@ struct SyscallBlockEncoder::Impl {
 
 // Takes the bytes behind the fixed part apart into blobs. Anything but a row of blobs that fills them exactly, padded
 // with zeros, is one blob of kind 0: so any record survives as it is.
-void SyscallBlockEncoder::Impl::split_blobs(std::span<const std::byte> rest) {
+inline void SyscallBlockEncoder::Impl::split_blobs(std::span<const std::byte> rest) {
     blob_count = 0;
     const auto* at = reinterpret_cast<const char*>(rest.data());
     size_t left = rest.size();
@@ -313,9 +332,9 @@ void SyscallBlockEncoder::Impl::split_blobs(std::span<const std::byte> rest) {
 
 // Whether any event could be added: the worst case of each resource. Those that only grow with something new are
 // looked at when it comes.
-bool SyscallBlockEncoder::Impl::has_room(size_t record_size) const {
+inline bool SyscallBlockEncoder::Impl::has_room(size_t record_size) const {
     return event_count < max_events && pool.free() >= chunks_per_event + 2 && text.size() - text_used >= record_size &&
-           bits.size() - bits_used >= 4 && decoded_bytes + record_size <= FR_BLOCK_DECODED_MAX && !exhausted;
+           bits.size() - bits_used >= 64 && decoded_bytes + record_size <= FR_BLOCK_DECODED_MAX && !exhausted;
 }
 
 void SyscallBlockEncoder::Impl::check_limits() {
@@ -343,8 +362,8 @@ void SyscallBlockEncoder::Impl::end_run() {
     check_limits();
 }
 
-void SyscallBlockEncoder::Impl::step_to(uint32_t tid, uint32_t pid, uint32_t nr, uint32_t& thread_index,
-                                        uint32_t& number_index) {
+inline void SyscallBlockEncoder::Impl::step_to(uint32_t tid, uint32_t pid, uint32_t nr, uint32_t& thread_index,
+                                               uint32_t& number_index) {
     Stream& steps = common[stream_steps];
     if (current == none || model.thread(current).tid != tid || model.thread(current).pid != pid) {
         steps.put(pool, step_switch);
@@ -386,7 +405,7 @@ void SyscallBlockEncoder::Impl::step_to(uint32_t tid, uint32_t pid, uint32_t nr,
 }
 
 // All of a shape in one number; 0 for one that has more to it.
-uint64_t SyscallBlockEncoder::Impl::shape_key(const fr_syscall& call) const {
+inline uint64_t SyscallBlockEncoder::Impl::shape_key(const fr_syscall& call) const {
     if (blob_count > 2 || call.pad != 0) return 0;
     uint64_t key = 0;
     for (size_t i = 0; i < blob_count; ++i) key = key << 16 | uint64_t{blobs[i].kind} << 8 | blobs[i].flags;
@@ -396,11 +415,7 @@ uint64_t SyscallBlockEncoder::Impl::shape_key(const fr_syscall& call) const {
 }
 
 // The shape's index; writes it where the number's last was another. The caller sets the mask bit when it differs.
-uint32_t SyscallBlockEncoder::Impl::shape_of(const fr_syscall& call, Numbered& to, NumberState& n) {
-    // As a rule the same as last time, with two blobs at most: told by one comparison.
-    const uint64_t key = shape_key(call);
-    if (key != 0 && key == to.last_shape) return n.shape;
-    to.last_shape = key;
+uint32_t SyscallBlockEncoder::Impl::find_shape(const fr_syscall& call, Numbered& to, NumberState& n) {
     std::array<uint8_t, 2 * blobs_max + 16> bytes;
     uint8_t* at = bytes.data();
     *at++ = call.event.cls;
@@ -466,9 +481,22 @@ uint32_t SyscallBlockEncoder::Impl::put_string(std::string_view bytes, ThreadSta
     return index;
 }
 
+// Arguments 1…5, of which some are not what was foretold; returns their mask bits.
+uint8_t SyscallBlockEncoder::Impl::put_arguments(std::array<Stream, numbered_streams>& streams, const Values& v,
+                                                 const Values& foretold) {
+    unsigned differ = 0;
+    for (unsigned i = 1; i < 6; ++i) differ |= static_cast<unsigned>(v[i] != foretold[i]) << i;
+    const auto mask = static_cast<uint8_t>(differ);
+    for (; differ != 0; differ &= differ - 1) {
+        const auto i = static_cast<unsigned>(std::countr_zero(differ));
+        streams[stream_argument + i].put_varint(pool, zigzag(v[i] - foretold[i]));
+    }
+    return mask;
+}
+
 // Arguments and result; returns their mask bits.
-uint8_t SyscallBlockEncoder::Impl::put_values(const fr_syscall& call, uint32_t thread_index, uint32_t number_index,
-                                              uint32_t string) {
+inline uint8_t SyscallBlockEncoder::Impl::put_values(const fr_syscall& call, uint32_t thread_index,
+                                                     uint32_t number_index, uint32_t string) {
     ThreadState& t = model.thread(thread_index);
     NumberState& n = model.number(number_index);
     auto& streams = numbered[number_index].stream;
@@ -482,13 +510,9 @@ uint8_t SyscallBlockEncoder::Impl::put_values(const fr_syscall& call, uint32_t t
         mask |= 1;
         streams[stream_argument].put_varint(pool, zigzag(v[0] - base[0]));
     }
-    unsigned differ = 0;  // all compared before any branch: as a rule none differs
-    for (unsigned i = 1; i < 6; ++i) differ |= static_cast<unsigned>(v[i] != second[i]) << i;
-    mask = static_cast<uint8_t>(mask | differ);
-    for (; differ != 0; differ &= differ - 1) {
-        const auto i = static_cast<unsigned>(std::countr_zero(differ));
-        streams[stream_argument + i].put_varint(pool, zigzag(v[i] - second[i]));
-    }
+    uint64_t differ = 0;  // all compared before any branch: as a rule none differs
+    for (unsigned i = 1; i < 6; ++i) differ |= v[i] ^ second[i];
+    if (differ != 0) mask |= put_arguments(streams, v, second);
     const uint64_t result = model.foretold_result(second, number_index, string);
     if (result != v[value_result]) {
         mask |= mask_result;
@@ -499,7 +523,7 @@ uint8_t SyscallBlockEncoder::Impl::put_values(const fr_syscall& call, uint32_t t
 }
 
 // One difference of times, in ticks of the clock where it has any that can be seen ("Times").
-void SyscallBlockEncoder::Impl::put_delta(Stream& to, uint64_t delta, uint32_t& phase) {
+inline void SyscallBlockEncoder::Impl::put_delta(Stream& to, uint64_t delta, uint32_t& phase) {
     if (tick == 0 || (delta >> 33) != 0) {
         phase = phase_middle;
         to.put(pool, time_symbol(delta));
@@ -531,7 +555,7 @@ void SyscallBlockEncoder::Impl::put_delta(Stream& to, uint64_t delta, uint32_t& 
     }
 }
 
-void SyscallBlockEncoder::Impl::put_times(const fr_syscall& call, ThreadState& t, Numbered& to) {
+inline void SyscallBlockEncoder::Impl::put_times(const fr_syscall& call, ThreadState& t, Numbered& to) {
     const uint64_t entry = call.enter_ns != 0 ? call.enter_ns : call.event.time_ns;
     put_delta(to.stream[stream_gap], entry - t.time, t.phase);
     if (call.enter_ns != 0) {
@@ -546,9 +570,9 @@ void SyscallBlockEncoder::Impl::put_times(const fr_syscall& call, ThreadState& t
 
 // Joins the streams behind their directory.
 std::span<const std::byte> SyscallBlockEncoder::Impl::lay_out() {
-    if (bit_count > 0) bits[bits_used++] = bit_word;
+    end_bits();
     const auto common_size = [&](size_t i) {
-        return i == stream_bytes ? text_used : i == stream_bits ? bits_used * sizeof(uint64_t) : common[i].size(pool);
+        return i == stream_bytes ? text_used : i == stream_bits ? bits_used : common[i].size(pool);
     };
     uint8_t* at = raw.data();
     *at++ = columns_version;
@@ -563,8 +587,8 @@ std::span<const std::byte> SyscallBlockEncoder::Impl::lay_out() {
             std::memcpy(at, text.data(), text_used);
             at += text_used;
         } else if (i == stream_bits) {
-            std::memcpy(at, bits.data(), bits_used * sizeof(uint64_t));
-            at += bits_used * sizeof(uint64_t);
+            std::memcpy(at, bits.data(), bits_used);
+            at += bits_used;
         } else {
             at = common[i].copy(pool, at);
         }
@@ -600,12 +624,12 @@ EncodedBlock SyscallBlockEncoder::Impl::finish() {
     };
     size_t total = 0;
     for (size_t i = 0; i < common_streams; ++i)
-        total += i == stream_bytes ? text_used : i == stream_bits ? bits_used * 8 : common[i].size(pool);
+        total += i == stream_bytes ? text_used : i == stream_bits ? bits_used : common[i].size(pool);
     for (size_t kind = 0; kind < numbered_streams; ++kind)
         for (uint32_t n = 0; n < model.numbers(); ++n) total += numbered[n].stream[kind].size(pool);
     size_t at = to - total;
     for (size_t i = 0; i < common_streams; ++i) {
-        const size_t size = i == stream_bytes ? text_used : i == stream_bits ? bits_used * 8 : common[i].size(pool);
+        const size_t size = i == stream_bytes ? text_used : i == stream_bits ? bits_used : common[i].size(pool);
         if (size >= cut_size) cut_at(at);
         at += size;
         if (size >= cut_size) cut_at(at);
@@ -660,11 +684,14 @@ bool SyscallBlockEncoder::add(std::span<const std::byte> record) {
         record.size() % FR_EVENT_ALIGN != 0 || !s.has_room(record.size()))
         return false;
     if (!s.in_run) s.begin_run();
+    __builtin_prefetch(record.data() + read_ahead);  // the records after the next; nothing happens beyond the end
+    __builtin_prefetch(record.data() + read_ahead + 64);
     fr_syscall call;
     std::memcpy(&call, record.data(), sizeof call);
     s.split_blobs(record.subspan(sizeof call));
     uint32_t thread_index = 0, number_index = 0;
     s.step_to(call.event.tid, call.event.pid, call.nr, thread_index, number_index);
+    s.model.prefetch(thread_index, number_index, call.args[0]);
     ThreadState& t = s.model.thread(thread_index);
     NumberState& n = s.model.number(number_index);
     auto& to = s.numbered[number_index];
@@ -673,6 +700,7 @@ bool SyscallBlockEncoder::add(std::span<const std::byte> record) {
     const uint32_t shape = s.shape_of(call, to, n);
     if (shape != n.shape || first_shape) mask = mask_shape;
     n.shape = shape;
+    s.put_times(call, t, to);  // in streams of its own: while the tables come
     uint32_t string = none;
     for (size_t i = 0; i < s.blob_count; ++i) {
         const uint32_t index = s.put_string(s.blobs[i].text, t, to.stream[stream_reference]);
@@ -680,7 +708,6 @@ bool SyscallBlockEncoder::add(std::span<const std::byte> record) {
     }
     mask |= s.put_values(call, thread_index, number_index, string);
     to.stream[stream_mask].put(s.pool, mask);
-    s.put_times(call, t, to);
     s.counts.add(call.event.cls, call.result, call.enter_ns, call.event.time_ns);
     ++s.event_count;
     ++s.run_events;

@@ -81,8 +81,8 @@ struct NumberState {
     }
 };
 
-// One entry of a table that remembers values under a tag; empty for any other tag and any other block.
-struct ValueEntry {
+// One entry of a table that remembers values under a tag; empty for any other tag and any other block. One cache line.
+struct alignas(64) ValueEntry {
     Values values;
     uint32_t tag;
     uint32_t block;
@@ -149,6 +149,11 @@ class SyscallModel {
     }
 
     // ---- what it looks like
+    // Has the entries brought that base() and second() will read and learn() write.
+    void prefetch(uint32_t thread_index, uint32_t number_index, uint64_t arg0) const {
+        __builtin_prefetch(&by_thread_[index_thread(thread_index, number_index)], 1);
+        __builtin_prefetch(&by_arg0_[hash_arg0(thread_index, number_index, arg0) >> 52], 1);
+    }
     // The record argument 0 and, where nothing better is known, all else is foretold from.
     [[nodiscard]] const Values& base(uint32_t thread_index, uint32_t number_index) const {
         const ValueEntry& e = by_thread_[index_thread(thread_index, number_index)];
@@ -208,9 +213,16 @@ class SyscallModel {
 
   private:
     static bool negative(uint64_t v) { return (v >> 63) != 0; }
-    static void score(uint8_t& s, bool right) {
-        s = static_cast<uint8_t>(right ? std::min<unsigned>(s + 1u, 15u) : s / 2u);
-    }
+    // min(s + 1, 15) after a right one, s / 2 after a wrong one; looked up, as which it is cannot be foretold.
+    static constexpr auto next_score = [] {
+        std::array<std::array<uint8_t, 16>, 2> out{};
+        for (unsigned s = 0; s < 16; ++s) {
+            out[0][s] = static_cast<uint8_t>(s / 2);
+            out[1][s] = static_cast<uint8_t>(s < 15 ? s + 1 : 15);
+        }
+        return out;
+    }();
+    static void score(uint8_t& s, bool right) { s = next_score[right ? 1 : 0][s & 15]; }
     static uint32_t hash3(uint32_t history) { return (history * 0x9e3779b1u) >> 20; }
     static uint32_t thread_tag(uint32_t t, uint32_t n) { return t << 16 | n; }
     static uint32_t index_thread(uint32_t t, uint32_t n) { return (t * 0x9e3779b1u + n * 0x85ebca6bu) >> 21; }

@@ -5,7 +5,8 @@
 
 namespace flightrec::kernel {
 namespace {
-constexpr size_t copy_bytes = 256 * 1024;
+// Stays in the near caches until it is encoded, beside the tables of the encoder.
+constexpr size_t copy_bytes = 32 * 1024;
 // A writer runs with preemption off: a record that is unfinished for so long never will be.
 constexpr uint64_t stall_limit_ns = 1'000'000'000;
 }  // namespace

@@ -2,6 +2,7 @@
 #include "userspace/record/pipeline.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -23,6 +24,14 @@ constexpr size_t drain_bytes = 1u << 20;  // of one ring before the next CPU has
 constexpr uint64_t gap_known_ns = 10'000'000'000;
 constexpr size_t symbols_room = 4096;  // what the recorder may add to a record: the names of its stack
 constexpr uint16_t no_cpu = 0xffff;    // events that user space made
+
+// By the number of arguments: which to keep. A loop to a number that changes from call to call costs more.
+constexpr auto argument_masks = [] {
+    std::array<std::array<uint64_t, 6>, 7> out{};
+    for (size_t n = 0; n <= 6; ++n)
+        for (size_t i = 0; i < n; ++i) out[n][i] = ~uint64_t{0};
+    return out;
+}();
 
 // The largest encoder whose finished block always fits into a segment.
 template <class Encoder, class Make>
@@ -179,8 +188,10 @@ bool Pipeline::Impl::room_for_vital(size_t size) {
 bool Pipeline::Impl::add_syscall(std::span<std::byte> record, uint16_t cpu, bool& run_open) {
     auto& event = *reinterpret_cast<fr_syscall*>(record.data());
     // Registers beyond the call's arguments hold leftovers.
-    if (event.nr < FR_SYSCALL_RULES && !(event.event.flags & FR_EVENT_COMPAT))
-        for (size_t i = nargs[event.nr]; i < 6; ++i) event.args[i] = 0;
+    if (event.nr < FR_SYSCALL_RULES && !(event.event.flags & FR_EVENT_COMPAT)) {
+        const auto& keep = argument_masks[std::min<size_t>(nargs[event.nr], 6)];
+        for (size_t i = 0; i < 6; ++i) event.args[i] &= keep[i];
+    }
     if (first_ns[FR_TRACK_SYSCALL] == 0) first_ns[FR_TRACK_SYSCALL] = event.event.time_ns;
     for (int attempt = 0; attempt < 2; ++attempt) {
         if (!run_open) syscalls.run(cpu);
