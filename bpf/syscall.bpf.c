@@ -120,6 +120,7 @@ static __always_inline void syscall_fit(struct syscall_place* place, u32 size) {
     write_filler(place->head, place->position, room, syscall_ring_size);
     place->position += room;
     place->record = ring_record(place->head, place->position, syscall_ring_size);
+    if ((place->position & (syscall_ring_size / 4 - 1)) == 0) wake_recorder();
 }
 
 /* ---- blobs of a syscall record: written straight into the ring, which has slack behind its end --------------- */

@@ -30,6 +30,21 @@ static __always_inline void* ring_record(struct fr_ring_head* head, u64 position
     return (void*)head + FR_RING_HEAD_SIZE + (position & (ring_size - 1));
 }
 
+static __always_inline void ring_doorbell(u32 cls, u32 pid) {
+    struct fr_doorbell* bell = bpf_ringbuf_reserve(&doorbell, sizeof(*bell), 0);
+    if (!bell) return;
+    bell->cls = cls;
+    bell->pid = pid;
+    bpf_ringbuf_submit(bell, BPF_RB_FORCE_WAKEUP);
+}
+
+/* A writer has come to another quarter of its ring: what comes after a quiet time fills a ring sooner than the recorder
+ * looks at it by itself. One bell that was not heard yet is enough. */
+static __noinline int wake_recorder(void) {
+    if (bpf_ringbuf_query(&doorbell, BPF_RB_AVAIL_DATA) == 0) ring_doorbell(FR_CLASS_NONE, 0);
+    return 0;
+}
+
 struct vital_place {
     struct fr_ring_head* head;
     struct fr_event* record; /* NULL: no place */
@@ -58,6 +73,7 @@ static __always_inline struct vital_place vital_take(u8 cls, u32 size) {
         u64 position = size > room ? old + room : old;
         if (__sync_val_compare_and_swap(&head->reserved, old, position + size) != old) continue;
         if (position != old) write_filler(head, old, room, vital_ring_size);
+        if ((old ^ (position + size)) & (vital_ring_size / 4)) wake_recorder();
         place.record = ring_record(head, position, vital_ring_size);
         place.position = position;
         return place;
@@ -104,13 +120,5 @@ static __always_inline int vital_copy(struct fr_event* scratch_record, u32 size,
 }
 
 static __always_inline void* scratch_slot(u32 slot) { return bpf_map_lookup_elem(&scratch, &slot); }
-
-static __always_inline void ring_doorbell(u32 cls, u32 pid) {
-    struct fr_doorbell* bell = bpf_ringbuf_reserve(&doorbell, sizeof(*bell), 0);
-    if (!bell) return;
-    bell->cls = cls;
-    bell->pid = pid;
-    bpf_ringbuf_submit(bell, BPF_RB_FORCE_WAKEUP);
-}
 
 #endif /* FLIGHTREC_RING_H */

@@ -3,6 +3,7 @@
 #include "userspace/kernel/probes.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -48,6 +49,32 @@ TEST(Probes, EveryProgramThatRecordsEventsCountsItsMisses) {
         counted += missed.cls != FR_CLASS_NONE;
     }
     EXPECT_GE(counted, 10u);
+}
+
+// The bell must come from the writers: whoever waits for a timer finds a burst overwritten.
+TEST(Probes, AWriterThatFillsAQuarterOfItsRingWakesTheRecorder) {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root";
+    auto scope = test::Scope::make({.name = "burst"});
+    ASSERT_TRUE(scope);
+    for (const bool vital : {false, true}) {
+        auto options = options_of(*scope);
+        options.rules = *kernel::make_rules(vital ? "none" : "all");
+        options.syscall_ring = options.vital_ring = 4 * FR_RING_PAGE_SYSCALL;
+        auto probes = kernel::Probes::load(options);
+        ASSERT_TRUE(probes) << probes.error().message;
+        pollfd bell{probes->doorbell_fd(), POLLIN, 0};
+        // A few records: nobody is woken. What the shell itself does is far less than a quarter.
+        ASSERT_TRUE(scope->run({"true"}));
+        EXPECT_EQ(poll(&bell, 1, 300), 0) << vital;
+        ASSERT_TRUE(
+            scope->run({"sh", "-c",
+                        vital ? "for i in $(seq 400); do (:); done" : "dd if=/dev/zero of=/dev/null bs=1 count=2000"}));
+        EXPECT_EQ(poll(&bell, 1, 10'000), 1) << vital;
+        int heard = 0;
+        probes->drain_doorbell(
+            [](void* count, const fr_doorbell& b) { *static_cast<int*>(count) += b.cls == FR_CLASS_NONE; }, &heard);
+        EXPECT_EQ(heard, 1) << vital;  // one is pending at most
+    }
 }
 
 // A recorder's pipeline with a window of its own; the programs' maps stay in `pins`.
