@@ -12,7 +12,7 @@ import os
 import sys
 
 sys.dont_write_bytecode = True
-GROUPS = ("syscalls", "pipeline", "throughput", "budget", "reading", "starting", "growth")
+GROUPS = ("syscalls", "pipeline", "throughput", "saturated", "budget", "reading", "starting", "growth")
 
 
 def main():

@@ -14,7 +14,7 @@ NGINX = """worker_processes 1; worker_cpu_affinity 01; daemon off; user root; pi
 events {{ worker_connections 512; }}
 http {{ access_log off; sendfile on; keepalive_requests 1000000; open_file_cache off;
 client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u;
-scgi_temp_path {folder}/s; server {{ listen 127.0.0.1:{port}; root {folder}; }} }}
+scgi_temp_path {folder}/s; server {{ listen 127.0.0.1:{port}; root {folder}; location = /status {{ stub_status; }} }} }}
 """
 SOURCE = "#include <algorithm>\n#include <iostream>\n#include <map>\n#include <string>\n#include <vector>\n" \
          "int main() { std::map<std::string, int> m; std::cout << m.size() << std::endl; }\n"
