@@ -61,7 +61,7 @@ constexpr std::chrono::milliseconds shutdown_patience{10'000};  // the unit's Ti
 constexpr uint32_t fds_of_a_process = 64, fds_processes_a_turn = 16;
 constexpr uint64_t fds_turn_ns = millisecond / 2;  // CPU time; ten turns a second when nothing happens
 // Heap, stacks, code, libraries and the buffers of sinks; checked by a test against what the process really takes.
-constexpr uint64_t process_reserve = 112ull << 20;
+constexpr uint64_t process_reserve = 114ull << 20;
 // Of it, heap that is free when recording begins: a dump, its TLS connection and its JSON need about a tenth.
 constexpr uint64_t heap_reserve = 16ull << 20;
 
