@@ -40,8 +40,7 @@ Result<int> run(Arguments& arguments) {
     arguments.options.color = use_color(arguments.color);
     FR_ASSIGN(const auto file, open_flight(arguments.file));
     replay::Output out(STDOUT_FILENO);
-    FR_ASSIGN(auto damage, replay::show_tree(file, arguments.options, out));
-    if (damage.none()) damage = file.damage();
+    FR_ASSIGN(const auto damage, replay::show_tree(file, arguments.options, out));
     if (damage.none()) return exit_ok;
     warn_of_damage(damage);
     log::error("{} is damaged; the tree rests on what could be read", printable(arguments.file));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <unordered_set>
 
 #include "userspace/flight/file_impl.h"
 
@@ -38,6 +39,7 @@ struct EventReader::Impl {
     std::vector<std::unique_ptr<Open>> idle;
     std::vector<std::byte> payload;
     size_t open_bytes = 0;
+    std::unordered_set<uint64_t> tried;  // where blocks that were read stand in the file
     bool in_keyframe = false;
     bool began = false;
     uint64_t lost = 0;
@@ -56,6 +58,7 @@ struct EventReader::Impl {
     void retire(std::unique_ptr<Open> open);
     void admit();
     void advance();
+    void check_rest();
     std::optional<EventRef> next();
     std::unique_ptr<Open> showing;  // keyframe block being yielded
 };
@@ -105,6 +108,7 @@ void EventReader::Impl::plan() {
 // Reads and decodes; nullptr (and counted) when it is damaged or lost.
 std::unique_ptr<EventReader::Impl::Open> EventReader::Impl::open_block(const BlockInfo& block) {
     std::string what;
+    tried.insert(block.file_offset);
     switch (file->read_payload(block, payload, what)) {
         case BlockState::good: break;
         case BlockState::lost: ++lost; return nullptr;
@@ -193,6 +197,14 @@ void EventReader::Impl::advance() {
     heap.pop_back();
 }
 
+void EventReader::Impl::check_rest() {
+    std::string what;
+    for (const auto& segment : file->segments)
+        for (const auto& block : segment.blocks)
+            if (!tried.contains(block.file_offset) && file->read_payload(block, payload, what) == BlockState::damaged)
+                add_damage(damage, block.file_offset, block.header.header_size + block.header.stored_size, what);
+}
+
 std::optional<EventRef> EventReader::Impl::next() {
     while (showing || !keyframe.empty()) {
         if (!showing) {
@@ -224,6 +236,7 @@ bool EventReader::in_keyframe() const { return impl_->in_keyframe; }
 uint64_t EventReader::blocks_lost() const { return impl_->lost; }
 BlockCounts EventReader::blocks() const { return impl_->counts; }
 const Damage& EventReader::damage() const { return impl_->damage; }
+void EventReader::check_rest() { impl_->check_rest(); }
 
 EventReader FlightFile::read(const ReadOptions& options) const {
     auto impl = std::make_unique<EventReader::Impl>();

@@ -29,9 +29,10 @@ struct Damage {
         uint64_t bytes = 0;
         std::string what;  // "segment header: hash does not match", "block 3: payload ends after the file", …
     };
-    std::vector<Item> items;  // the first 100
+    std::vector<Item> items;  // the first 100 (damage_items_max)
     uint64_t count = 0;
     [[nodiscard]] bool none() const { return count == 0; }
+    void add(const Damage& other);
 };
 
 struct BlockInfo {
@@ -79,7 +80,12 @@ class EventReader {
     // A block of a live window that was overwritten while reading counts here, not as damage.
     [[nodiscard]] uint64_t blocks_lost() const;
     [[nodiscard]] BlockCounts blocks() const;
+    // Of the blocks read so far.
     [[nodiscard]] const Damage& damage() const;
+    // Compares the payloads of all blocks of the file that were not read with their hashes, without decoding them; what
+    // is wrong is in damage() then. A block overwritten meanwhile is neither damage nor counted in blocks_lost():
+    // nobody asked for it.
+    void check_rest();
 
   private:
     friend class FlightFile;

@@ -26,11 +26,18 @@ bool all_zero(std::span<const std::byte> bytes) {
     return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 
+constexpr size_t damage_items_max = 100;
 }  // namespace
 
 void add_damage(Damage& damage, uint64_t offset, uint64_t bytes, std::string what) {
     ++damage.count;
-    if (damage.items.size() < 100) damage.items.push_back({offset, bytes, std::move(what)});
+    if (damage.items.size() < damage_items_max) damage.items.push_back({offset, bytes, std::move(what)});
+}
+
+void Damage::add(const Damage& other) {
+    count += other.count;
+    for (const Item& item : other.items)
+        if (items.size() < damage_items_max) items.push_back(item);
 }
 
 std::string summary_wrong(const fr_block_header& header) {

@@ -425,8 +425,9 @@ Result<Digest> Digest::gather(const flight::FlightFile& file, Symbolizer* symbol
         gatherer.event(*event);
     }
     gatherer.finish();
+    reader.check_rest();
     out.damage = file.damage();
-    out.damage.count += reader.damage().count;
+    out.damage.add(reader.damage());
     out.blocks_lost = reader.blocks_lost();
     for (const auto& part : missing_parts(file)) out.gaps.push_back({part.time_ns, 0, part.events, part.track, true});
     std::sort(out.gaps.begin(), out.gaps.end(), [](const Gap& a, const Gap& b) { return a.time_ns < b.time_ns; });

@@ -270,7 +270,10 @@ Result<flight::Damage> show_tree(const flight::FlightFile& file, const TreeOptio
     FR_TRY(tree.make());
     tree.write();
     FR_TRY(out.finish());
-    return reader.damage();
+    reader.check_rest();
+    flight::Damage damage = file.damage();
+    damage.add(reader.damage());
+    return damage;
 }
 
 }  // namespace flightrec::replay

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <tuple>
 
 #include "userspace/base/clock.h"
 #include "userspace/base/text.h"
@@ -29,7 +30,8 @@ using flight::EventRef;
 constexpr uint64_t calls_look_back_ns = 30 * second;
 constexpr uint64_t activity_ns = 10 * second;   // before a dump that was asked for
 constexpr uint64_t calls_read_max = 4'000'000;  // system calls counted for one incident
-constexpr uint64_t calls_shown_max = 300'000;   // read again, with the state, to show the last ones
+constexpr size_t unfinished_shown_max = 20;
+constexpr uint64_t calls_shown_max = 300'000;  // read again, with the state, to show the last ones
 
 // From when on calls are read: half a minute before, less where so many happened that reading them would take long.
 uint64_t calls_from(const flight::FlightFile& file, uint64_t time_ns, uint64_t most,
@@ -91,6 +93,7 @@ class CallReader {
         merge.finish(take);
     }
     void count(const EventRef& event) {
+        if (event.head().cls == FR_CLASS_UNFINISHED) return;  // show() has it
         const auto call = event.as<fr_syscall>();
         if (first_ns_ == 0) first_ns_ = event.head().time_ns;
         ++out_.calls;
@@ -126,6 +129,8 @@ class CallReader {
         while (const auto event = source.next()) merge.feed(*event, take);
         merge.finish(take);
         out_.last.assign(lines_.begin(), lines_.end());
+        for (auto& [key, text] : unfinished_)
+            if (out_.unfinished.size() < unfinished_shown_max) out_.unfinished.push_back(std::move(text));
         // Failures from before what was read again: without the names of their descriptors.
         for (auto& [key, failures] : failures_) {
             if (!failures.last.text.empty()) continue;
@@ -141,11 +146,19 @@ class CallReader {
     }
     void show(const EventRef& event, const ReplayState& state) {
         const auto& head = event.head();
+        const auto call = event.as<fr_syscall>();
         if (head.cls == FR_CLASS_UNFINISHED) {
-            if (out_.unfinished.size() < 20) out_.unfinished.push_back(line(event, state, true));
+            unfinished_.insert_or_assign({head.tid, call.enter_ns, call.nr}, line(event, state, true));
             return;
         }
-        const auto call = event.as<fr_syscall>();
+        // Each keyframe and dump tells a call that lasts again, until the thread returns.
+        while (head.cls == FR_CLASS_SYSCALL) {
+            const auto older = unfinished_.lower_bound({head.tid, 0, 0});
+            if (older == unfinished_.end() || std::get<0>(older->first) != head.tid ||
+                std::get<1>(older->first) > head.time_ns)
+                break;
+            unfinished_.erase(older);
+        }
         const auto failed = failures_.find({call.nr, call.result});
         if (failed != failures_.end() && failed->second.last.time_ns == head.time_ns)
             failed->second.last = line(event, state, true);
@@ -163,6 +176,7 @@ class CallReader {
     std::vector<uint64_t> times_;  // of the last calls, a ring
     size_t oldest_ = 0;
     std::deque<Evidence> lines_;
+    std::map<std::tuple<uint32_t, uint64_t, uint32_t>, Evidence> unfinished_;  // by thread, entry, number
     struct Failures : LastCalls::Failures {
         std::vector<std::byte> record;  // of the last one
         uint16_t cpu = 0, fixed_size = 0;
@@ -245,7 +259,8 @@ void add_loss_limits(Report& report) {
     }
     if (d.damage.count != 0)
         add_limit(report, "damage",
-                  fmt::format("the file is damaged in {} places (flightrec verify lists them)", d.damage.count));
+                  fmt::format("the file is damaged in {} place{} (flightrec verify lists them)", d.damage.count,
+                              d.damage.count == 1 ? "" : "s"));
     if (d.blocks_lost != 0)
         add_limit(report, "blocks_lost",
                   fmt::format("{} blocks were overwritten by the running recorder while this was read", d.blocks_lost));
@@ -280,6 +295,9 @@ void add_recorder_limits(Report& report) {
         for (const auto& item : list) out += (out.empty() ? "" : ", ") + printable(item);
         return out;
     };
+    const auto names = [](const std::vector<std::string>& list, const char* what) {
+        return std::any_of(list.begin(), list.end(), [&](const auto& i) { return i.find(what) != std::string::npos; });
+    };
     if (!d.info.scope.empty()) add_limit(report, "scope", "only these cgroups were recorded: " + joined(d.info.scope));
     if (!d.info.syscalls.empty() && d.info.syscalls != "all")
         add_limit(report, "syscall_filter", "not every system call was recorded, but: " + printable(d.info.syscalls));
@@ -290,7 +308,11 @@ void add_recorder_limits(Report& report) {
     for (const auto& loss : d.info.losses)
         add_limit(report, "variants", "poorer on this kernel, what is lost: " + printable(loss));
     if (d.series.empty()) add_limit(report, "samples", "no samples of processes: who grew cannot be told");
-    if (d.kernel.empty()) add_limit(report, "kernel_log", "no kernel log: its own reports cannot be compared");
+    if (d.kernel.empty())
+        add_limit(report, "kernel_log",
+                  names(d.info.classes_off, "kmsg") || names(d.info.missing, "kmsg")
+                      ? "no kernel log: its own reports cannot be compared"
+                      : "no line of the kernel log in this file: its own reports cannot be compared");
 }
 
 // Which of the numbered incidents to describe: the leading one, those with a dump, then the latest.

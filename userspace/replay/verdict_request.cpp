@@ -24,6 +24,15 @@ std::string process_name(const Digest& digest, uint32_t pid) {
     return out;
 }
 
+// Classes that tell of failures and were switched off.
+std::string failures_not_recorded(const FlightInfo& info) {
+    std::string out;
+    for (const char* name : {"crash", "oom_kill", "alloc_failure"})
+        if (std::find(info.classes_off.begin(), info.classes_off.end(), name) != info.classes_off.end())
+            out += (out.empty() ? "" : ", ") + std::string(name);
+    return out;
+}
+
 // What had failed shortly before: often why somebody asked.
 void add_incidents_before(const VerdictInput& in, IncidentReport& out) {
     Statement s{"incidents_before", {}, true, {}};
@@ -38,7 +47,10 @@ void add_incidents_before(const VerdictInput& in, IncidentReport& out) {
         s.evidence.push_back(one.line);
     }
     if (found == 0) {
-        s.text = "nothing in this flight failed in the five minutes before it";
+        const std::string off = failures_not_recorded(in.digest.info);
+        s.known = off.empty();
+        s.text = off.empty() ? "nothing in this flight failed in the five minutes before it"
+                             : "nothing that was recorded failed in the five minutes before it; not recorded: " + off;
     } else {
         s.text = fmt::format("{} incident{} in the five minutes before it", found, found == 1 ? "" : "s");
         if (s.evidence.size() > 5) s.evidence.erase(s.evidence.begin(), s.evidence.end() - 5);

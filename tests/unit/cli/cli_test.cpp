@@ -228,7 +228,7 @@ TEST_F(CliTest, VerifyTellsWholeFromDamaged) {
     EXPECT_NE(ran.err.find("is damaged; what could be read is shown"), std::string::npos);
     ran = run("report " + path);
     EXPECT_EQ(ran.code, 6);
-    EXPECT_NE(ran.out.find("the file is damaged in 1 places"), std::string::npos);
+    EXPECT_NE(ran.out.find("the file is damaged in 1 place ("), std::string::npos);
 }
 
 TEST_F(CliTest, ColourOnlyWhereItIsWanted) {

@@ -646,6 +646,56 @@ TEST(Report, LossesAreListed) {
         EXPECT_TRUE(has(report.text, part)) << part << "\n" << report.text;
 }
 
+// The second system call's block, long before the dump, is not read for the report.
+TEST(Report, DamageInABlockThatTheReportDoesNotNeedIsToldToo) {
+    Story story;
+    story.block_events = 1;
+    story.add(call(10 * s, 5, 5, "getpid", 5));
+    story.add(call(11 * s, 5, 5, "getppid", 1));
+    story.add(marker(100 * s, FR_MARKER_TRIGGER, {FR_TRIGGER_COMMAND, 0, 1, 0}));
+    EXPECT_FALSE(has(report_of(story).text, "the file is damaged"));
+    story.change_last_call_block();
+    auto file = flight::FlightFile::open(story.path());
+    ASSERT_TRUE(file.has_value());
+    const auto report = make_report(*file, {});
+    ASSERT_TRUE(report.has_value());
+    EXPECT_EQ(report->digest.damage.count, 1u);
+    ASSERT_EQ(report->digest.damage.items.size(), 1u);
+    EXPECT_TRUE(has(report->digest.damage.items[0].what, "the payload does not fit its hash"));
+    std::string text;
+    append_report_text(text, "x.flight", *file, *report, false);
+    EXPECT_TRUE(has(text, "the file is damaged in 1 place (")) << text;
+}
+
+TEST(Report, NoFailureIsClaimedOfClassesThatWereNotRecorded) {
+    Story story;
+    story.info = R"({"config":{"classes_off":["crash","oom_kill","kmsg"]}})";
+    story.add(marker(100 * s, FR_MARKER_TRIGGER, {FR_TRIGGER_COMMAND, 0, 1, 0}));
+    const auto report = report_of(story);
+    EXPECT_EQ(report.said("incidents_before"),
+              "nothing that was recorded failed in the five minutes before it; not recorded: crash, oom_kill");
+    EXPECT_FALSE(report.statement("incidents_before")["known"].get<bool>());
+}
+
+// Each dump and keyframe stores it again.
+TEST(Report, ACallStillInProgressIsShownOnceAndNotAfterItHasReturned) {
+    Story story;
+    for (const uint64_t at : {90 * s, 95 * s, 100 * s + 100 * ms})
+        story.add(call(at, 5, 6, "pause", 0, {.took_ns = at - 80 * s, .cls = FR_CLASS_UNFINISHED}));
+    story.add(call(91 * s, 5, 7, "fsync", 0, {.args = {3}, .took_ns = s, .cls = FR_CLASS_UNFINISHED}));
+    story.add(call(92 * s, 5, 7, "fsync", 0, {.args = {3}, .took_ns = 2 * s}));
+    story.add(record<fr_crash>(FR_CLASS_CRASH, 100 * s, 5, 5, [](fr_crash& e) {
+        e.signal = SIGSEGV;
+        e.dumps_core = 1;
+        set_comm(e.comm, "app");
+    }));
+    const auto report = report_of(story);
+    size_t shown = 0;
+    for (size_t at = 0; (at = report.text.find("<unfinished ...>", at)) != std::string::npos; ++at) ++shown;
+    EXPECT_EQ(shown, 1u) << report.text;
+    EXPECT_TRUE(has(report.text, "pause() <unfinished ...> for 20.1 s")) << report.text;
+}
+
 TEST(Report, ControlCharactersNeverReachTheTerminal) {
     Story story;
     const std::string nasty = "\x1b[31m\n\x07\xc2\x9b\xff";

@@ -178,6 +178,21 @@ class Story {
         return std::move(*file);
     }
     [[nodiscard]] std::filesystem::path path() const { return *dir_ / "window.flight"; }
+    // Changes a byte of the stored file: the last one of the last block of system calls.
+    void change_last_call_block() const {
+        const auto file = flight::FlightFile::open(path());
+        ASSERT_TRUE(file.has_value());
+        uint64_t at = 0;
+        for (const auto& segment : file->segments())
+            for (const auto& block : segment.blocks)
+                if (segment.header.track == FR_TRACK_SYSCALL)
+                    at = block.file_offset + block.header.header_size + block.header.stored_size - 1;
+        std::fstream raw(path(), std::ios::in | std::ios::out | std::ios::binary);
+        raw.seekg(static_cast<std::streamoff>(at));
+        const int old = raw.get();
+        raw.seekp(static_cast<std::streamoff>(at));
+        raw.put(static_cast<char>(old ^ 0xff));
+    }
     void write(const std::filesystem::path& path);
 
   private:

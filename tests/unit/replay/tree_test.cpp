@@ -117,6 +117,21 @@ TEST(Tree, UnknownParentIsNotNoParent) {
     EXPECT_NE(lines[2].find(R"("depth":2,"parent":"known","parent_pid":20)"), std::string::npos);
 }
 
+TEST(Tree, DamageInABlockThatTheTreeDoesNotNeedIsTold) {
+    Story story = family();
+    story.add(call(20 * s, 21, 21, "getpid", 21));
+    story.store();
+    story.change_last_call_block();
+    const auto file = flight::FlightFile::open(story.path());
+    ASSERT_TRUE(file.has_value());
+    FILE* sink = std::tmpfile();
+    Output out(::fileno(sink));
+    const auto damage = show_tree(*file, {.at = "@15"}, out);
+    std::fclose(sink);
+    ASSERT_TRUE(damage.has_value());
+    EXPECT_EQ(damage->count, 1u);
+}
+
 TEST(Tree, AncestryThatBitesItsTailEnds) {
     Story story;
     story.keyframe = {process(5, 6, "a", "a\0"s, FR_PROCESS_PARENT_KNOWN),
