@@ -157,7 +157,11 @@ void add_what_options(CLI::App& cmd, RecordArguments& a) {
 void add_incident_options(CLI::App& cmd, RecordArguments& a) {
     record::Config& c = a.options.config;
     record::TriggerConfig& t = c.triggers;
-    cmd.add_option("--tail", a.tail, "Go on so long after a trigger before the dump (default 2s)")->group("Incidents");
+    cmd.add_option(
+           "--tail", a.tail,
+           "Go on so long after a trigger before the dump (default 2s; at most 200ms after a second OOM kill of the "
+           "whole machine)")
+        ->group("Incidents");
     cmd.add_option("--debounce", a.debounce, "The same again within this time makes no new dump (default 60s)")
         ->group("Incidents");
     cmd.add_option("--dumps-per-hour", t.per_hour, "At most so many")->capture_default_str()->group("Incidents");

@@ -98,6 +98,11 @@ bool is_kernel_allocation(const fr_alloc_failure& failure) {
     }
 }
 
+// Memory of the machine, or of some of its nodes, ran out, and not the limit of a cgroup.
+bool is_machine_kill(const TriggerFacts& facts) {
+    return facts.reason == FR_TRIGGER_OOM_KILL && facts.constraint != FR_OOM_MEMCG;
+}
+
 void write_facts(const TriggerFacts& facts, std::string& out) {
     Members m(out);
     m.text("reason", trigger_name(facts.reason));
@@ -293,6 +298,11 @@ uint64_t TriggerEngine::fire(const TriggerFacts& facts, uint64_t key, bool alway
     if (pending_) {
         fold(facts, signature, now_ns);
         if (key != pending_key_ && always) incident_.due_ns = std::min(incident_.due_ns, due);
+        if (is_machine_kill(facts)) {
+            const uint64_t soon = std::min(facts.time_ns, now_ns) + config_.repeated_kill_tail_ns;
+            if (machine_killed_) incident_.due_ns = std::min(incident_.due_ns, soon);
+            machine_killed_ = true;
+        }
         return incident_.number;
     }
     const bool quiet = signature.quiet && now_ns < signature.quiet_since + config_.debounce_ns;
@@ -308,6 +318,7 @@ uint64_t TriggerEngine::fire(const TriggerFacts& facts, uint64_t key, bool alway
     ++counts_.incidents;
     pending_ = true;
     pending_key_ = key;
+    machine_killed_ = is_machine_kill(facts);
     incident_ = Incident{};
     incident_.number = next_number_++;
     incident_.id = seed_;

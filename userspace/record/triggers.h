@@ -7,8 +7,10 @@
 //
 // A signature is reason, comm, signal and cgroup: a crash loop has one, whatever its pids. One incident waits at a
 // time; whatever else happens before it is due is in its dump anyway and is folded into it. After an incident its
-// signature, and those folded into it, are quiet for the debounce time. Requests of a person (command, signal), the
-// end of the previous boot and shutdowns are never suppressed. Everything suppressed is counted in the next incident.
+// signature, and those folded into it, are quiet for the debounce time. OOM kills of the whole machine that follow
+// each other shorten the tail: a kernel that kills one process after the other may soon find nobody left, and panics.
+// Requests of a person (command, signal), the end of the previous boot and shutdowns are never suppressed. Everything
+// suppressed is counted in the next incident.
 //
 // Pure: time comes from the caller (CLOCK_BOOTTIME, ns), nothing is read, nothing allocates after construction.
 // Threads: one.
@@ -31,6 +33,8 @@ struct TriggerConfig {
     bool fork_failure = true;
     bool alloc_failure = false;  // of pages, slab or vmalloc; not where silence was asked for (__GFP_NOWARN)
     uint64_t tail_ns = 2'000'000'000;
+    // A second OOM kill of the whole machine within the tail of a dump: so long the dump still waits.
+    uint64_t repeated_kill_tail_ns = 200'000'000;
     uint64_t debounce_ns = 60'000'000'000;
     uint32_t per_hour = 20;                             // incidents of all signatures; at most 64
     uint32_t per_hour_same = 4;                         // of one signature; at most 16
@@ -154,6 +158,7 @@ class TriggerEngine {
     uint64_t next_number_;
     Counts counts_;
     bool pending_ = false;
+    bool machine_killed_ = false;  // an OOM kill without a cgroup is in the pending incident
     uint64_t pending_key_ = 0;
     Incident incident_;
     std::array<uint64_t, Incident::kOthers> other_keys_{};

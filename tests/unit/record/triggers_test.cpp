@@ -29,15 +29,17 @@ class Triggers : public ::testing::Test {
         std::strncpy(event.comm, comm, sizeof event.comm - 1);
         feed(sizeof(fr_crash), now);
     }
-    void oom(uint64_t now, const char* victim = "hog", uint32_t pid = 200) {
+    void oom(uint64_t now, const char* victim = "hog", uint32_t pid = 200, uint32_t constraint = FR_OOM_MEMCG) {
         auto& event = builder_.begin<fr_oom_kill>(FR_CLASS_OOM_KILL);
         event.event.time_ns = now;
         event.event.pid = 1;
         event.victim_pid = pid;
         event.victim_anon = 1 << 20;
-        event.constraint = FR_OOM_MEMCG;
-        event.domain_cgroup_id = 77;
-        event.domain_limit = 2 << 20;
+        event.constraint = constraint;
+        if (constraint == FR_OOM_MEMCG) {
+            event.domain_cgroup_id = 77;
+            event.domain_limit = 2 << 20;
+        }
         std::strncpy(event.victim_comm, victim, sizeof event.victim_comm - 1);
         feed(sizeof(fr_oom_kill), now);
     }
@@ -116,6 +118,42 @@ TEST_F(Triggers, WhatComesWithinTheTailIsFolded) {
 TEST_F(Triggers, TheTailIsNotPutOffByMoreTriggers) {
     for (uint64_t t = 0; t < 100; ++t) crash(10 * kSecond + t * kSecond / 50);
     EXPECT_EQ(engine_.next_due(), 12 * kSecond);
+}
+
+TEST_F(Triggers, ASecondKillOfTheWholeMachineShortensTheTail) {
+    constexpr uint64_t kMs = 1'000'000;
+    oom(10 * kSecond, "hog", 200, FR_OOM_NONE);
+    EXPECT_EQ(engine_.next_due(), 12 * kSecond) << "one alone has the whole tail";
+    oom(10 * kSecond + 300 * kMs, "cron", 201, FR_OOM_NONE);
+    EXPECT_EQ(engine_.next_due(), 10 * kSecond + 500 * kMs);
+    oom(10 * kSecond + 400 * kMs, "sshd", 202, FR_OOM_NONE);
+    EXPECT_EQ(engine_.next_due(), 10 * kSecond + 500 * kMs) << "a third puts nothing off";
+    const auto incident = engine_.poll(10 * kSecond + 500 * kMs);
+    ASSERT_TRUE(incident);
+    EXPECT_EQ(incident->facts.pid, 200u);
+    EXPECT_EQ(incident->folded, 2u);
+    EXPECT_EQ(incident->other_count, 2u);
+    EXPECT_FALSE(engine_.poll(13 * kSecond)) << "told once";
+    expect_balance();
+}
+
+TEST_F(Triggers, ASecondKillJustBeforeTheEndOfTheTailPutsNothingOff) {
+    oom(10 * kSecond, "hog", 200, FR_OOM_NONE);
+    oom(12 * kSecond - 1, "cron", 201, FR_OOM_NONE);
+    EXPECT_EQ(engine_.next_due(), 12 * kSecond);
+}
+
+TEST_F(Triggers, KillsInControlGroupsAndCrashesKeepTheTail) {
+    oom(10 * kSecond);
+    oom(10 * kSecond + 1, "other");
+    crash(10 * kSecond + 2);
+    oom(10 * kSecond + 3, "hog", 200, FR_OOM_NONE);
+    EXPECT_EQ(engine_.next_due(), 12 * kSecond) << "one kill of the whole machine only";
+    ASSERT_TRUE(engine_.poll(12 * kSecond));
+    // What the incident before had seen does not count for the next.
+    crash(100 * kSecond);
+    oom(100 * kSecond + 1, "cron", 201, FR_OOM_NONE);
+    EXPECT_EQ(engine_.next_due(), 102 * kSecond);
 }
 
 TEST_F(Triggers, AnEventReadLateIsDueAtOnce) {
