@@ -328,6 +328,9 @@ void Gatherer::marker(const EventRef& event) {
             if (room(d_.policy)) d_.policy.push_back(line_of(event));
             break;
         case FR_MARKER_PREVIOUS_END:
+            if (const auto told = find_blob(event, FR_BLOB_TEXT); told && room(d_.before))
+                d_.before.push_back({event.head().time_ns, std::string(told->text)});
+            [[fallthrough]];
         case FR_MARKER_SHUTDOWN:
             if (room(d_.previous)) d_.previous.push_back(line_of(event));
             break;

@@ -161,6 +161,7 @@ struct Digest {
     std::vector<Gap> gaps;
     std::vector<Evidence> policy;    // steps of the cost budget
     std::vector<Evidence> previous;  // how the recording before ended; shutdowns
+    std::vector<Evidence> before;    // of these: how the recording before ended, told by the one that made this file
     bool stopped_in_order = false;   // a STOP marker is the recorder's last word
     std::vector<OpenCall> unfinished;
     std::optional<fr_ledger> ledger;

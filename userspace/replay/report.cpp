@@ -288,6 +288,17 @@ void add_loss_limits(Report& report) {
                   fmt::format("{} further incidents are not described", report.incidents_left_out));
 }
 
+// What the recording before this one leaves open: how it ended, and what nothing is recorded of in between.
+void add_before(Report& report) {
+    const auto& incidents = report.incidents;
+    const bool told = std::any_of(incidents.begin(), incidents.end(), [&](const IncidentReport& one) {
+        return one.in_full && std::any_of(one.statements.begin(), one.statements.end(),
+                                          [](const Statement& s) { return s.topic == "previous"; });
+    });
+    if (told) return;
+    for (const auto& line : report.digest.before) add_limit(report, "before", printable(line.text));
+}
+
 void add_recorder_limits(Report& report) {
     const Digest& d = report.digest;
     const auto joined = [](const std::vector<std::string>& list) {
@@ -357,40 +368,67 @@ void add_ending(Report& report, const flight::FlightFile& file) {
     report.ending = std::move(s);
 }
 
-// Deaths by a signal that belong to no incident, with who sent it where that is known.
+const SentSignal* sender_of(const Digest& d, const Death& death, int32_t signal) {
+    const SentSignal* sent = nullptr;
+    for (const auto& one : d.signals)
+        if (one.target_pid == death.pid && one.signal == signal && one.time_ns <= death.time_ns &&
+            one.time_ns + 60 * second > death.time_ns)
+            sent = &one;
+    return sent;
+}
+
+// Deaths by a signal that belong to no incident, with who sent it where that is known; those that are alike as one.
 void add_deaths(Report& report) {
-    constexpr size_t shown = 20;
+    constexpr size_t shown = 20, pids_shown = 5, evidence_of = 3;  // groups; of each: pids, deaths with their evidence
+    struct Group {
+        std::string comm, by;  // "was ended by SIGKILL, sent by systemd[1]" without the verb
+        std::vector<uint32_t> pids;
+        std::vector<Evidence> evidence;
+    };
     const Digest& d = report.digest;
+    std::vector<Group> groups;
     uint64_t left_out = 0;
     for (const auto& death : d.deaths) {
         const bool known = std::any_of(d.incidents.begin(), d.incidents.end(), [&](const IncidentSeed& seed) {
             return seed.pid == death.pid && seed.time_ns <= death.time_ns;
         });
         if (known) continue;
-        if (report.deaths.size() >= shown) {
-            ++left_out;
-            continue;
-        }
-        Statement s{"death", {}, true, {}};
-        append_process_name(s.text, death.comm, death.pid);
         const auto signal = static_cast<int32_t>(death.exit_code & 0x7f);
-        s.text += fmt::format(" was ended by {}", signal_name(signal));
-        const SentSignal* sent = nullptr;
-        for (const auto& one : d.signals)
-            if (one.target_pid == death.pid && one.signal == signal && one.time_ns <= death.time_ns &&
-                one.time_ns + 60 * second > death.time_ns)
-                sent = &one;
+        const SentSignal* sent = sender_of(d, death, signal);
+        std::string by = "ended by " + std::string(signal_name(signal));
         if (sent == nullptr) {
-            s.text += "; who sent it is unknown";
+            by += "; who sent it is unknown";
+        } else if (sent->from_kernel) {
+            by += ", sent by the kernel";
         } else {
-            s.evidence.push_back(sent->line);
-            s.text += ", sent by ";
-            if (sent->from_kernel)
-                s.text += "the kernel";
-            else
-                append_process_name(s.text, d.state.comm_of(sent->sender_pid, sent->sender_pid), sent->sender_pid);
+            by += ", sent by ";
+            append_process_name(by, d.state.comm_of(sent->sender_pid, sent->sender_pid), sent->sender_pid);
         }
-        s.evidence.push_back(death.line);
+        auto group = std::find_if(groups.begin(), groups.end(),
+                                  [&](const Group& g) { return g.comm == death.comm && g.by == by; });
+        if (group == groups.end()) {
+            if (groups.size() >= shown) {
+                ++left_out;
+                continue;
+            }
+            group = groups.insert(groups.end(), Group{death.comm, std::move(by), {}, {}});
+        }
+        group->pids.push_back(death.pid);
+        if (group->pids.size() > evidence_of) continue;
+        if (sent != nullptr) group->evidence.push_back(sent->line);
+        group->evidence.push_back(death.line);
+    }
+    for (auto& group : groups) {
+        Statement s{"death", {}, true, std::move(group.evidence)};
+        if (group.pids.size() == 1) {
+            append_process_name(s.text, group.comm, group.pids.front());
+            s.text += " was " + group.by;
+        } else {
+            s.text = fmt::format("{} processes named {} were {} (", group.pids.size(), printable(group.comm), group.by);
+            for (size_t i = 0; i < std::min(group.pids.size(), pids_shown); ++i)
+                s.text += fmt::format("{}{}", i == 0 ? "" : ", ", group.pids[i]);
+            s.text += group.pids.size() > pids_shown ? ", …)" : ")";
+        }
         report.deaths.push_back(std::move(s));
     }
     if (left_out != 0)
@@ -464,6 +502,7 @@ Result<Report> make_report(const flight::FlightFile& file, const ReportOptions& 
     add_deaths(report);
     add_ending(report, file);
     add_window_limits(report, file);
+    add_before(report);
     add_loss_limits(report);
     add_recorder_limits(report);
     return report;

@@ -630,6 +630,27 @@ TEST(Report, ProcessesThatASignalEndedAreListedWithTheSender) {
     EXPECT_EQ(report_of(oom).json["deaths"].size(), 0u) << "the OOM victim's death is its incident's";
 }
 
+TEST(Report, DeathsThatAreAlikeAreOne) {
+    Story story;
+    for (uint32_t pid = 100; pid < 130; ++pid) {
+        story.add(record<fr_signal>(FR_CLASS_SIGNAL, (10 + pid) * s, 1, 1, [&](fr_signal& e) {
+            e.target_pid = e.target_tid = pid;
+            e.signal = pid == 129 ? SIGTERM : SIGKILL;
+        }));
+        story.add(record<fr_exit>(FR_CLASS_EXIT, (10 + pid) * s + 1, pid, pid, [&](fr_exit& e) {
+            e.exit_code = pid == 129 ? SIGTERM : SIGKILL;
+            e.flags = FR_EXIT_GROUP_DEAD;
+            set_comm(e.comm, "worker");
+        }));
+    }
+    const auto report = report_of(story);
+    ASSERT_EQ(report.json["deaths"].size(), 2u) << report.text;
+    EXPECT_TRUE(has(report.text, "29 processes named worker were ended by SIGKILL")) << report.text;
+    EXPECT_TRUE(has(report.text, "(100, 101, 102, 103, 104, …)")) << report.text;
+    EXPECT_TRUE(has(report.text, "worker[129] was ended by SIGTERM")) << report.text;
+    EXPECT_EQ(report.json["deaths"][0]["evidence"].size(), 6u) << "three deaths of the group";
+}
+
 TEST(Report, LossesAreListed) {
     auto story = cgroup_oom_story();
     story.ledger = false;
@@ -638,9 +659,12 @@ TEST(Report, LossesAreListed) {
                  R"({"name":"oom","available":true,"variants":[{"how":"x","taken":true,"loses":"no gfp mask"}]}]})";
     story.add(marker(99 * s, FR_MARKER_GAP, {0, FR_TRACK_SYSCALL, 777, 98 * s}));
     story.add(marker(99 * s, FR_MARKER_POLICY, {0, 1, 350}));
+    story.add(marker(50 * s, FR_MARKER_PREVIOUS_END, {},
+                     "the recording before ended in order; the configuration is another"));
     const auto report = report_of(story);
     for (const auto* part :
-         {"777 events of the syscalls track were overwritten", "no ledger", "/shop.slice",
+         {"  - the recording before ended in order; the configuration is another",
+          "777 events of the syscalls track were overwritten", "no ledger", "/shop.slice",
           "not every system call was recorded, but: failed", "switched off: rename", "did not allow: crash",
           "poorer on this kernel, what is lost: oom: no gfp mask", "lowered what it recorded"})
         EXPECT_TRUE(has(report.text, part)) << part << "\n" << report.text;
