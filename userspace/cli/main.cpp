@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // flightrec: parses the command line, runs the subcommand, turns its result into an exit code.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
 #include "userspace/base/log.h"
 #include "userspace/base/result.h"
@@ -61,17 +64,28 @@ int written(int code) {
     return cli::exit_code(error.code);
 }
 
+// The arguments, last first, as CLI11 takes them; "help" and "help COMMAND" ask for --help.
+std::vector<std::string> arguments_of(int argc, char** argv) {
+    std::vector<std::string> out(argv + std::min(argc, 1), argv + argc);
+    if (!out.empty() && out.front() == "help") {
+        out.erase(out.begin());
+        out.emplace_back("--help");
+    }
+    std::reverse(out.begin(), out.end());
+    return out;
+}
+
 int run(int argc, char** argv) {
     CLI::App app{description, "flightrec"};
     app.footer(footer);
-    app.set_version_flag("--version", "flightrec " FLIGHTREC_VERSION);
+    app.set_version_flag("-V,--version", "flightrec " FLIGHTREC_VERSION);
     app.set_help_flag("-h,--help", "Show this help");
     app.require_subcommand(1);
     app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
     cli::Command chosen;
     add_commands(app, chosen);
     try {
-        app.parse(argc, argv);
+        app.parse(arguments_of(argc, argv));
     } catch (const CLI::Success& asked) {  // --help, --version
         return written(app.exit(asked));
     } catch (const CLI::ParseError& error) {

@@ -2,6 +2,7 @@
 #include "userspace/record/cost.h"
 
 #include <fmt/format.h>
+#include <cmath>
 
 #include <algorithm>
 #include <iterator>
@@ -126,7 +127,7 @@ nlohmann::json CostKeeper::status() const {
             {"spent_ns", budget_.spent_ns()},
             {"step", policy_name(budget_.step())},
             {"changes", steps_taken_},
-            {"calls_per_second", budget_.calls_per_second()},
+            {"calls_per_second", std::round(budget_.calls_per_second())},
             {"ns_per_call",
              {{"floor_exit", cost_.floor_exit},
               {"floor_both", cost_.floor_both},

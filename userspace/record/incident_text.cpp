@@ -57,7 +57,7 @@ std::string describe_incident(const Incident& incident) {
         default: out = trigger_name(f.reason); break;
     }
     if (f.text[0]) out += ": " + text_of(f.text);
-    if (incident.folded) out += fmt::format(" (and {} more)", incident.folded);
+    if (incident.folded) out += fmt::format(" (and {} more until it was dumped)", incident.folded);
     return out;
 }
 

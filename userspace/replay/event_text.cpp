@@ -59,6 +59,14 @@ std::string blob_path(const EventRef& event, uint8_t kind) {
     return blob ? flight::path_from_components(blob->text) : std::string{};
 }
 
+// A frame of the program that took the stack, or of the tracepoint that called it. A trampoline of BPF has no name: it
+// lies behind the kernel's text, whose last symbol is _einittext.
+bool is_probe_frame(std::string_view frame) {
+    static constexpr std::string_view names[] = {"bpf_prog_",    "bpf_trace_run",   "bpf_get_stack", "__bpf_trace_",
+                                                 "__traceiter_", "bpf_trampoline_", "_einittext+"};
+    return std::any_of(std::begin(names), std::end(names), [&](auto name) { return frame.starts_with(name); });
+}
+
 // Lines of a kernel stack, as symbols where the recorder had them, else as addresses.
 void append_kernel_stack(std::string& out, const EventRef& event, const TextOptions& options) {
     if (!options.stacks) return;
@@ -67,7 +75,7 @@ void append_kernel_stack(std::string& out, const EventRef& event, const TextOpti
         bool own = true;  // the innermost frames are those of the program that recorded this
         while (!rest.empty()) {
             const auto end = std::min(rest.find('\n'), rest.size());
-            own = own && (rest.starts_with("bpf_prog_") || rest.starts_with("bpf_trace_run"));
+            own = own && is_probe_frame(rest);
             if (own) {
                 rest.remove_prefix(std::min(end + 1, rest.size()));
                 continue;

@@ -24,6 +24,9 @@ namespace {
 constexpr size_t max_depth = 100;  // deeper ones are not indented further
 constexpr size_t argv_shown = 160;
 
+// Anything but its number.
+bool is_told(const Process& p) { return !p.comm.empty() || !p.argv.empty() || p.start_seen; }
+
 class Tree {
   public:
     Tree(const ReplayState& state, const TreeOptions& options, uint64_t at_ns, const WallClock& clock, Output& out)
@@ -62,6 +65,7 @@ class Tree {
     std::vector<bool> shown_, written_;
     std::map<ProcessIndex, std::vector<ProcessIndex>> children_;  // by parent; no_process: the top
     uint64_t alive_ = 0, kernel_ = 0;
+    uint64_t named_ = 0;  // known by their number alone, as somebody's parent: whether they live is not known
 };
 
 void Tree::show_ancestors(ProcessIndex index) {
@@ -88,8 +92,9 @@ Result<void> Tree::make() {
     shown_.assign(count, false);
     written_.assign(count, false);
     for (ProcessIndex i = 0; i < count; ++i) {
-        if (process(i).ended) continue;
-        ++(process(i).kernel_thread ? kernel_ : alive_);
+        const Process& p = process(i);
+        if (p.ended) continue;
+        ++(p.kernel_thread ? kernel_ : is_told(p) ? alive_ : named_);
     }
     std::vector<ProcessIndex> chosen;
     for (ProcessIndex i = 0; i < count; ++i) {
@@ -142,7 +147,7 @@ void Tree::line(ProcessIndex index, const std::string& prefix) {
         notes += notes.empty() ? "" : ", ";
         notes += text;
     };
-    if (p.comm.empty() && p.argv.empty()) note("nothing else is known of it");
+    if (!is_told(p)) note("nothing else is known of it");
     if (p.kernel_thread) note("kernel thread");
     if (p.uid_known && p.uid != 0) note(fmt::format("uid {}", p.uid));
     if (!p.ended && p.threads > 1) note(fmt::format("{} threads", p.threads));
@@ -228,10 +233,11 @@ void Tree::subtree(ProcessIndex root) {
 
 void Tree::write() {
     if (!options_.json) {
-        fmt::format_to(std::back_inserter(out_.buffer()), "{}{} (@{}.{:09}): {} processes, {} kernel threads{}{}\n",
+        fmt::format_to(std::back_inserter(out_.buffer()), "{}{} (@{}.{:09}): {} processes, {} kernel threads{}{}{}\n",
                        paint_.bold, format_utc(clock_.realtime_of(at_ns_)), at_ns_ / 1'000'000'000,
                        at_ns_ % 1'000'000'000, alive_, kernel_,
-                       kernel_ != 0 && !options_.kernel_threads ? " (not shown)" : "", paint_.reset);
+                       kernel_ != 0 && !options_.kernel_threads ? " (not shown)" : "",
+                       named_ != 0 ? fmt::format(", {} known by number alone", named_) : "", paint_.reset);
         out_.commit();
     }
     const auto& top = children_[no_process];

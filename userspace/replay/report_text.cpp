@@ -39,7 +39,7 @@ std::string_view heading(std::string_view topic) {
         {"which_program", "Which program"},
         {"waiting", "Waiting"},
         {"limits", "Limits"},
-        {"previous", "Before"},
+        {"previous", "Recorder"},
         {"incidents_before", "Before"},
         {"activity", "System calls"},
         {"slow_calls", "Slow calls"},

@@ -77,7 +77,8 @@ void add_activity(const VerdictInput& in, IncidentReport& out) {
         return;
     }
     const auto plain = [](const std::string& name) { return name; };
-    s.text = fmt::format("{} in the {} before it, {} failed: {}", a.calls, format_duration(a.to_ns - a.from_ns),
+    const uint64_t from = std::max(a.from_ns, std::min(in.digest.first_syscall_ns, a.to_ns));
+    s.text = fmt::format("{} in the {} before it, {} failed: {}", a.calls, format_duration(a.to_ns - from),
                          a.failed == 0 ? "none" : std::to_string(a.failed), counted(a.by_name, 6, plain));
     s.text += "; made by " + counted(a.by_pid, 5, [&](uint32_t pid) { return process_name(in.digest, pid); });
     if (a.failed != 0) s.text += "; failures: " + counted(a.by_error, 6, plain);

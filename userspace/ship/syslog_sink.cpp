@@ -131,7 +131,10 @@ Result<Delivery> SyslogSink::deliver(const DumpFile& dump, const Cancel& cancel)
                           : send_local(fmt::format("<{}>flightrec: {}", priority, message_text(dump)));
     if (!sent && sent.error().code == Code::interrupted) return std::unexpected(sent.error());
     if (!sent) return std::unexpected(sent.error().within(printable(destination_.text)));
-    return Delivery{Delivery::Answer::accepted, printable(destination_.text), {}};
+    const bool unanswered = destination_.path.empty() && !destination_.tcp;
+    return Delivery{Delivery::Answer::accepted,
+                    printable(destination_.text) + (unanswered ? " (by UDP: whether it arrived, nobody says)" : ""),
+                    {}};
 }
 
 Result<void> SyslogSink::send_local(const std::string& line) const {

@@ -245,6 +245,10 @@ TEST_F(CliTest, HelpAndVersion) {
         EXPECT_NE(help.out.find(part), std::string::npos) << part;
     EXPECT_EQ(run("replay --help").code, 0);
     EXPECT_EQ(run("--version").out.rfind("flightrec ", 0), 0u);
+    EXPECT_EQ(run("-V").out, run("--version").out);
+    EXPECT_EQ(run("help").out, help.out);
+    EXPECT_EQ(run("help report").out, run("report --help").out);
+    EXPECT_NE(run("help report").out, help.out);
 }
 
 TEST_F(CliTest, JsonOfVerifyIsValid) {

@@ -146,6 +146,18 @@ TEST(Text, AStackThatLeadsNowhereEndsThere) {
     EXPECT_NE(lines[4].find("lead nowhere"), std::string::npos);
 }
 
+TEST(Text, AKernelStackBeginsBehindTheProbeThatTookIt) {
+    const std::string stack =
+        "bpf_prog_6deef7357e7b4530_mark+0x1\nbpf_trace_run2+0x4\n_einittext+0x2bd3\n__bpf_trace_mark_victim+0x9\n"
+        "__traceiter_mark_victim+0x3\noom_kill_process+0x1\n_einittext+0x5\n";
+    const auto lines = lines_of(
+        text_of({record<fr_oom_kill>(FR_CLASS_OOM_KILL, 101 * s, 812, 812, [](fr_oom_kill& e) { e.victim_pid = 812; },
+                                     {{FR_BLOB_KSTACK_TEXT, stack}})}));
+    ASSERT_EQ(lines.size(), 3u) << lines.back();
+    EXPECT_EQ(lines[1], "        oom_kill_process+0x1");
+    EXPECT_EQ(lines[2], "        _einittext+0x5") << "only the innermost frames are the probe's";
+}
+
 TEST(Json, EventsThatTheRecorderMadeHaveNoCpu) {
     auto made = record<fr_kmsg>(
         FR_CLASS_KMSG, 101 * s, 0, 0, [](fr_kmsg&) {}, {{FR_BLOB_TEXT, "x"}}, 0xffff);

@@ -96,6 +96,22 @@ TEST(Tree, AnEndedParentOfALivingProcessIsShownAsEnded) {
     EXPECT_EQ(tree(story, {.at = "@9"}), "init[1] init\n(parent not known)\nlost[7] lost\n") << "not yet begun";
 }
 
+// A parent outside of what was recorded: it may live or not.
+TEST(Tree, AProcessOfWhichOnlyTheNumberIsKnownIsNotCountedAsLiving) {
+    auto story = family();
+    story.add(fork(12 * s, 4711, 23, "child"));
+    auto file = story.store();
+    std::FILE* sink = std::tmpfile();
+    Output out(::fileno(sink));
+    ASSERT_TRUE(show_tree(file, {.at = "@12.5"}, out).has_value());
+    std::string text(4096, '\0');
+    std::rewind(sink);
+    text.resize(std::fread(text.data(), 1, text.size(), sink));
+    std::fclose(sink);
+    EXPECT_NE(text.find(": 5 processes, 0 kernel threads, 1 known by number alone\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("?[4711]  (nothing else is known of it)"), std::string::npos) << text;
+}
+
 TEST(Tree, OfOnePidItsAncestorsAndDescendants) {
     auto story = family();
     const auto shown = tree(story, {.at = "@12.5", .pids = {20}});
