@@ -36,6 +36,7 @@ class ChoiceAndIdentity(unittest.TestCase):
             recorder.settle()
             recorder.stop()
             recording.verify(recorder.window)
+            self.told = recorder.out.decode()
             self.rows = recording.ledger(recorder.window)
             return recording.replay(recorder.window)
 
@@ -63,6 +64,11 @@ class ChoiceAndIdentity(unittest.TestCase):
     def test_no_calls(self):
         events = self.record("--syscalls", "none")
         self.assertEqual(self.calls(events), [])
+        # Nobody pays at the entry of calls of which none is recorded; at their return only where the kernel refuses fexit.
+        self.assertNotIn("sys_enter", self.told)
+        self.assertEqual("sys_exit" in self.told, "fexit" not in self.told)
+        self.record()
+        self.assertIn("sys_enter", self.told)
         self.assertTrue([e for e in events if e["class"] == "exec"])
 
     def test_cut_strings_are_flagged(self):

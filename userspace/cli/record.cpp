@@ -128,7 +128,10 @@ void add_what_options(CLI::App& cmd, RecordArguments& a) {
     record::Config& c = a.options.config;
     cmd.add_option("--scope", c.scope, "Record only this cgroup (version 2) and those below it; may be repeated")
         ->group("What is recorded");
-    cmd.add_option("--syscalls", c.syscalls, "all, failed, none, or names: openat,connect:failed")
+    cmd.add_option("--syscalls", c.syscalls,
+                   "all, failed, none (then nothing is attached at their entry, and where failures are seen otherwise "
+                   "not at their "
+                   "return), or names: openat,connect:failed")
         ->capture_default_str()
         ->group("What is recorded");
     cmd.add_option(

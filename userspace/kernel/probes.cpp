@@ -84,6 +84,12 @@ constexpr auto opened_maps = std::to_array<const char*>(
     {"vital_ring", "syscall_ring", "control", "syscall_rules", "syscall_entries", "thread_calls", "doorbell"});
 
 // Changes with the programs and with everything that is fixed when they are loaded.
+// False: every rule leaves its system call alone, and only failures of some are to be seen (bpf/failed_calls.bpf.c).
+bool records_calls(const ProbeOptions& o) {
+    return o.rules.empty() || std::any_of(o.rules.begin(), o.rules.end(),
+                                          [](const fr_syscall_rule& rule) { return rule.action != FR_RULE_NONE; });
+}
+
 uint64_t layout_signature(const ProbeOptions& o, uint32_t cpus) {
     uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
     const auto add = [&](const void* data, size_t size) {
@@ -92,8 +98,9 @@ uint64_t layout_signature(const ProbeOptions& o, uint32_t cpus) {
     size_t size = 0;
     const void* object = flightrec_bpf__elf_bytes(&size);
     add(object, size);
-    for (const uint32_t value : {FR_KERNEL_ABI, cpus, o.vital_ring, o.syscall_ring, o.string_limit,
-                                 static_cast<uint32_t>(o.syscalls), static_cast<uint32_t>(o.durations)})
+    for (const uint32_t value :
+         {FR_KERNEL_ABI, cpus, o.vital_ring, o.syscall_ring, o.string_limit, static_cast<uint32_t>(o.syscalls),
+          static_cast<uint32_t>(o.durations) + 2 * static_cast<uint32_t>(records_calls(o))})
         add(&value, sizeof value);
     for (const ScopeCgroup& cgroup : o.scope) {
         add(cgroup.path.c_str(), cgroup.path.size() + 1);
@@ -281,6 +288,7 @@ struct Probes::Impl {
     Result<bool> adopt_pins();
     void resume();
     void attach_capability(CapabilityReport& capability);
+    [[nodiscard]] bool failures_are_seen() const;
     bool attach_variant(VariantReport& v);
     void watch_misses(std::string_view name);
     bpf_program* program(std::string_view name) const {
@@ -367,7 +375,8 @@ void Probes::Impl::configure() {
             VariantReport entry{&v, false, refusal(kernel_btf.get(), v)};
             if (!options.syscalls && (spec.name == "system calls" || spec.name == "failed calls"))
                 entry.refused = "switched off";
-            if (!options.durations && v.program == "sys_enter_tp") entry.refused = "switched off";
+            if (v.program == enter_program && !(options.durations && records_calls(options)))
+                entry.refused = "switched off";
             capability.variants.push_back(std::move(entry));
         }
     }
@@ -531,11 +540,24 @@ void Probes::Impl::watch_misses(std::string_view name) {
     miss_files.push_back(std::move(file));
 }
 
+// At the functions themselves, all of them: nothing has to be attached to the return of every system call for it.
+bool Probes::Impl::failures_are_seen() const {
+    return std::any_of(report.begin(), report.end(), [](const CapabilityReport& one) {
+        return one.spec->name == "failed calls" &&
+               std::all_of(one.variants.begin(), one.variants.end(), [](const VariantReport& v) { return v.taken; });
+    });
+}
+
 void Probes::Impl::attach_capability(CapabilityReport& capability) {
     const bool syscalls = capability.spec->name == "system calls";
     const double bare = syscalls ? syscall_ns() : 0;
+    const bool failures_alone = syscalls && !records_calls(options) && failures_are_seen();
     for (VariantReport& v : capability.variants) {
         if (!v.refused.empty()) continue;
+        if (failures_alone && v.variant->program == exit_program) {
+            v.refused = not_needed;
+            continue;
+        }
         const bool attached = attach_variant(v);
         if (attached && v.variant->program == exit_program) floor.exit = std::max(1.0, syscall_ns() - bare);
         if (attached && v.variant->program == enter_program) floor.both = std::max(1.0, syscall_ns() - bare);
@@ -571,7 +593,9 @@ Result<Probes> Probes::load(const ProbeOptions& options) {
     FR_TRY(impl->load());
     FR_TRY(impl->map_all());
     if (options.attach) {
-        for (CapabilityReport& capability : impl->report) impl->attach_capability(capability);
+        for (const bool calls : {false, true})  // those last: what is attached depends on the others
+            for (CapabilityReport& capability : impl->report)
+                if ((capability.spec->name == "system calls") == calls) impl->attach_capability(capability);
         if (impl->links.empty())
             return fail(Code::unsupported,
                         "this kernel lets nothing be recorded: run 'flightrec doctor' for the reasons");

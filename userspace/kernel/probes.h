@@ -35,9 +35,11 @@ struct ProbeOptions {
     uint64_t classes_off = 0;             // bit n: class n is not produced
     bool syscalls = true;                 // false: nothing is attached to system calls at all
     bool durations = true;                // false: sys_enter is left alone; entry times are unknown
-    std::vector<fr_syscall_rule> rules;   // by number; missing ones: recorded without strings
-    bool attach = true;                   // false: load only (doctor's dry run uses an empty scope instead)
-    std::string pins;                     // folder in bpffs for maps and links; empty: they end with the process
+    // By number; missing ones: recorded without strings. All FR_RULE_NONE: sys_enter is left alone, and sys_exit, too,
+    // where failures are seen at the functions themselves (but those of 32-bit programs).
+    std::vector<fr_syscall_rule> rules;
+    bool attach = true;  // false: load only (doctor's dry run uses an empty scope instead)
+    std::string pins;    // folder in bpffs for maps and links; empty: they end with the process
     // Payload hash of the last block of each track in the window that the last recorder left, 0: none (pins.h,
     // resolve).
     std::array<uint64_t, FR_TRACK_COUNT> last_blocks{};

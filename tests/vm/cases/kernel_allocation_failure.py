@@ -21,6 +21,8 @@ stop_recorder
 
 def check(run):
     run.expect(run.out("vmalloc").startswith("errno 12 "), f"vmalloc: {run.out('vmalloc')}")
+    told = run.out("record.log")
+    run.expect("fexit kernel_clone" in told and "tracepoint sys_" not in told, f"attached to system calls that nobody wants: {told}")
     dump, window = run.dumps()[0], run.state / "lib" / "flightrec" / "window.flight"
     for file in (dump, window):
         run.flightrec("verify", file)
