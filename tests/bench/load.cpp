@@ -2,9 +2,10 @@
 // The measured load: system calls in batches of about a tenth of a millisecond, on one CPU. Prints JSON: the lower
 // quartile over the batches of the wall time and of the thread's CPU time of one operation.
 //
-//   load CALL SECONDS CPU [PROGRAM]   CALL: getppid, open (openat and close of an existing file), fork (fork, exec of
-//                                     PROGRAM, exit, wait), sleepers (SECONDS is how many). Measures once for every
-//                                     byte of its input, at least once: before, while and after it is recorded.
+//   load CALL SECONDS CPU [PROGRAM]   CALL: getppid, open (openat and close of PROGRAM or another existing file), fork
+//                                     (fork, exec of PROGRAM, exit, wait), sleepers (SECONDS is how many). Measures
+//                                     once for every byte of its input, at least once: before, while and after it is
+//                                     recorded.
 //   load storm FILE CPU               getppid for ever; how many, and in what CPU time, stands in the file for each
 //                                     millisecond, which it maps.
 #include <fcntl.h>
@@ -35,7 +36,8 @@ const char* program = nullptr;
 bool call_once(char kind) {
     if (kind == 'g') return syscall(SYS_getppid) >= 0;
     if (kind == 'o') {
-        const long fd = syscall(SYS_openat, AT_FDCWD, "/usr/bin/env", O_RDONLY | O_CLOEXEC, 0);
+        const char* path = program != nullptr ? program : "/usr/bin/env";
+        const long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
         return fd >= 0 && syscall(SYS_close, fd) == 0;
     }
     const pid_t child = vfork();

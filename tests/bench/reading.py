@@ -144,17 +144,21 @@ def beside_rivals(results, rounds):
         results.goal("verified (decoded, counted) a core, M calls/s", ours["verify"], 10, at_most=False)
 
 
+def fill(who, scope, mebibytes):
+    """Runs the load until the window holds so much of system calls, at least once."""
+    while True:
+        with Fill(scope) as load:
+            load.run()
+        if flight_file.syscall_bytes(who.recorder.window)[1] >> 20 >= mebibytes:
+            return
+
+
 def fill_window(folder):
     """A window that has wrapped, of a load whose calls hardly repeat; returns its path."""
     path = os.path.join(folder, "full.flight")
-    with recording.Scope() as scope:
-        with r.Flightrec(scope, []) as who:
-            while True:
-                with Fill(scope) as load:
-                    load.run()
-                if flight_file.syscall_bytes(who.recorder.window)[1] > 44 << 20:
-                    break
-            shutil.copy(who.recorder.dump(), path)
+    with recording.Scope() as scope, r.Flightrec(scope, []) as who:
+        fill(who, scope, 44)
+        shutil.copy(who.recorder.dump(), path)
     return path
 
 

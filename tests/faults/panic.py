@@ -33,9 +33,11 @@ i=0
 while [ $i -lt %(rounds)s ]; do i=$((i + 1)); short_lived --count 1 --exec /bin/true >/dev/null; done &
 sleep %(sleep)s
 cut -d' ' -f1 /proc/uptime >/dev/ttyS0
-# Three times in one write: a line of the kernel may garble one on the console.
+# Three times in one write: a line of the kernel may garble one on the console. And as a line of the kernel's own, which a panic
+# does not overtake, as it may what the terminal still holds.
 end=$(cut -d' ' -f1 /proc/uptime)
 printf '<end %%s>\n<end %%s>\n<end %%s>\n' $end $end $end >/dev/ttyS0
+echo "<end $end>" >/dev/kmsg
 %(end)s
 sleep 100
 """
