@@ -52,6 +52,13 @@ def members(session):
     return [pid for pid, fields in stats() if int(fields[3]) == session]
 
 
+def stand_back(pid):
+    """Gives the fuzzer's session our own nice value: with autogroup on (sched(7)) that of a process counts within its
+    session only, and a new one competes with all others at 0."""
+    with contextlib.suppress(OSError):
+        pathlib.Path("/proc", str(pid), "autogroup").write_text(str(os.nice(0)))
+
+
 class Target:
     """One target with one engine: where its program, its corpus and its findings are."""
 
@@ -100,6 +107,7 @@ class Target:
         with open(self.log, "w") as log:
             process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.work,
                                        env={**os.environ, **self.environment()}, start_new_session=True)
+            stand_back(process.pid)
         spent, stop = 0.0, None
         while process.poll() is None:
             self.write_pids(members(process.pid))
