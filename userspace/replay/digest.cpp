@@ -241,9 +241,14 @@ void Gatherer::fork(const EventRef& event) {
 
 void Gatherer::exit(const EventRef& event) {
     const auto exit = event.as<fr_exit>();
-    if ((exit.flags & FR_EXIT_GROUP_DEAD) == 0 || (exit.exit_code & 0x7f) == 0 || !room(d_.deaths)) return;
+    if ((exit.flags & FR_EXIT_GROUP_DEAD) == 0) return;
     const Process* process = d_.state.find(event.head().pid);
     const uint64_t start = process != nullptr && process->start_ns != 0 ? process->start_ns : exit.start_ns;
+    const uint64_t now = event.head().time_ns;
+    if (start != 0 && start <= now && now - start < Digest::short_life_ns &&
+        d_.short_lives.size() < 10 * Digest::max_notes)
+        d_.short_lives.push_back({now, exit.utime_ns + exit.stime_ns, std::string(comm_text(exit.comm))});
+    if ((exit.exit_code & 0x7f) == 0 || !room(d_.deaths)) return;
     d_.deaths.push_back({event.head().time_ns, start, event.head().pid, exit.exit_code,
                          std::string(comm_text(exit.comm)), exit.cgroup_id, line_of(event)});
 }

@@ -99,6 +99,12 @@ struct Death {  // a process that a signal ended
     Evidence line;
 };
 
+struct ShortLife {         // a process too short-lived for two samples of it
+    uint64_t time_ns = 0;  // of its end
+    uint64_t cpu_ns = 0;   // user and system, of all its threads
+    std::string comm;
+};
+
 struct SentSignal {  // one that could end its target
     uint64_t time_ns = 0;
     uint32_t target_pid = 0, sender_pid = 0;
@@ -137,6 +143,7 @@ struct Digest {
     static constexpr size_t max_incidents = 1000;
     static constexpr size_t max_notes = 20000;  // of each list below
     static constexpr size_t max_points = 2'000'000;
+    static constexpr uint64_t short_life_ns = 2'000'000'000;
 
     // file: borrowed during the call. json_clock maps times in event_json.
     // symbols: borrowed during the call; nullptr: user frames stay
@@ -154,6 +161,7 @@ struct Digest {
     std::vector<std::pair<uint64_t, fr_system_sample>> system_samples;
     std::vector<KernelLine> kernel;
     std::vector<Death> deaths;
+    std::vector<ShortLife> short_lives;  // at most 10 * max_notes, the first ones
     std::vector<SentSignal> signals;
     std::vector<WaitingTask> waiting;
     std::vector<LimitHit> limit_hits;

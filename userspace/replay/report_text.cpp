@@ -46,6 +46,7 @@ std::string_view heading(std::string_view topic) {
         {"unfinished", "Not returned"},
         {"largest", "Largest"},
         {"busiest", "Busiest"},
+        {"short_lived", "Short-lived"},
         {"message", "Message"},
     };
     for (const auto& [name, text] : headings)

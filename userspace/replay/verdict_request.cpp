@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "userspace/base/text.h"
@@ -142,6 +143,33 @@ void add_processes(const VerdictInput& in, IncidentReport& out) {
         [](uint64_t ms_per_s) { return fmt::format("{}.{} % of a CPU", ms_per_s / 10, ms_per_s % 10); });
 }
 
+// Processes that no two samples saw, by program: a storm of them is in no other list.
+void add_short_lived(const VerdictInput& in, IncidentReport& out) {
+    std::map<std::string_view, std::pair<uint64_t, uint64_t>> by_comm;  // processes, ns of CPU time
+    uint64_t all = 0;
+    for (const auto& one : in.digest.short_lives) {
+        if (one.time_ns > in.seed.time_ns || one.time_ns + sample_reach_ns < in.seed.time_ns) continue;
+        auto& [processes, cpu_ns] = by_comm[one.comm];
+        ++processes;
+        cpu_ns += one.cpu_ns;
+        all += one.cpu_ns;
+    }
+    if (all * 100 < sample_reach_ns) return;  // less than a hundredth of a CPU
+    std::vector<std::pair<std::string_view, std::pair<uint64_t, uint64_t>>> list(by_comm.begin(), by_comm.end());
+    std::stable_sort(list.begin(), list.end(),
+                     [](const auto& a, const auto& b) { return a.second.second > b.second.second; });
+    Statement s{"short_lived", {}, true, {}};
+    s.text = fmt::format("processes that lived for less than {}, ended in the {} before it: ",
+                         format_duration(Digest::short_life_ns), format_duration(sample_reach_ns));
+    for (size_t i = 0; i < std::min<size_t>(list.size(), 5); ++i) {
+        const uint64_t per_mille = list[i].second.second * 1000 / sample_reach_ns;
+        s.text += fmt::format("{}{} {} {}.{} % of a CPU", i == 0 ? "" : ", ", list[i].second.first,
+                              printable(list[i].first), per_mille / 10, per_mille % 10);
+    }
+    if (list.size() > 5) s.text += fmt::format(", {} more programs", list.size() - 5);
+    out.statements.push_back(std::move(s));
+}
+
 std::string what_was_asked(const Trigger* trigger) {
     switch (trigger != nullptr ? trigger->kind : uint64_t{FR_TRIGGER_NONE}) {
         case FR_TRIGGER_COMMAND: return "this dump was asked for with 'flightrec dump'";
@@ -167,6 +195,7 @@ void request_verdict(const VerdictInput& in, IncidentReport& out) {
     add_incidents_before(in, out);
     add_machine(in, out);
     add_processes(in, out);
+    add_short_lived(in, out);
     add_growth(in, out, {});
     add_activity(in, out);
     add_unfinished(in, out);

@@ -506,6 +506,31 @@ TEST(Report, ARequestedDumpShowsWhatWasGoingOn) {
     EXPECT_EQ(report.said("busiest", 1), "bash[500] 50.0 % of a CPU");
 }
 
+// Of 30 compilers with 0.1 s of CPU time each no sample tells; neither the one that lived long nor the one of long ago
+// is theirs.
+TEST(Report, AStormOfShortLivedProcessesIsCountedByProgram) {
+    Story story;
+    const auto ended = [&](uint64_t at, uint32_t pid, uint64_t life, std::string_view comm) {
+        story.add(record<fr_exit>(FR_CLASS_EXIT, at, pid, pid, [&](fr_exit& e) {
+            e.start_ns = at - life;
+            e.utime_ns = 90 * ms;
+            e.stime_ns = 10 * ms;
+            e.flags = FR_EXIT_GROUP_DEAD;
+            set_comm(e.comm, comm);
+        }));
+    };
+    for (uint32_t i = 0; i < 30; ++i) ended(97 * s + i * 50 * ms, 1000 + i, 200 * ms, "cc1");
+    ended(99 * s, 2000, 300 * ms, "as");
+    ended(99 * s, 2001, 10 * s, "make");
+    ended(60 * s, 2002, 200 * ms, "cc1");
+    story.add(marker(100 * s, FR_MARKER_TRIGGER, {FR_TRIGGER_COMMAND, 0, 1, 0}));
+    const auto report = report_of(story);
+    EXPECT_EQ(report.said("short_lived"),
+              "processes that lived for less than 2.00 s, ended in the 5.00 s before it: 30 cc1 60.0 % of a CPU, 1 as "
+              "2.0 % of a CPU");
+    EXPECT_TRUE(has(report.text, "  Short-lived    processes")) << report.text;
+}
+
 // An OOM kill, then a crash that a dump was made for, then another one.
 Story three_incidents() {
     auto story = cgroup_oom_story();
